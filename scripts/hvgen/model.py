@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The three shapes that the generator's stages hand on: Hardware, System, Plan.
+
+All are frozen; addresses and sizes are ints in bytes, INTIDs are GIC INTIDs (SPI n = 32 + n,
+PPI n = 16 + n), times are in nanoseconds.  A `Span` says where a fact was written.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Optional
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where a fact stands: file as given by the user, line and column from 1 (0: the whole file)."""
+    file: str
+    line: int = 0
+    col: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.col}" if self.line else self.file
+
+
+@dataclass(frozen=True, order=True)
+class Region:
+    base: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+
+# ---------------------------------------------------------------- Hardware: what the board has
+
+@dataclass(frozen=True)
+class Interrupt:
+    """One interrupt of the GIC. trigger: devicetree flag cell & 0xf (1, 2 edge; 4, 8 level)."""
+    intid: int
+    flags: int
+
+    @property
+    def edge(self) -> bool:
+        return self.flags & 0x3 != 0
+
+
+@dataclass(frozen=True)
+class Device:
+    """A devicetree node with registers or interrupts, addresses translated to the CPU's view."""
+    path: str
+    labels: tuple[str, ...]            # labels and aliases
+    compatible: tuple[str, ...]
+    regs: tuple[Region, ...]           # not rounded to pages
+    interrupts: tuple[Interrupt, ...]
+    refers: tuple[str, ...]            # paths of nodes it refers to by phandle (clocks, pinctrl, ...)
+    dma: bool                          # False only for compatibles known to do no DMA
+    streams: tuple[int, ...] = ()      # IOMMU stream IDs
+    enabled: bool = True               # status is absent, "ok" or "okay"
+
+
+@dataclass(frozen=True)
+class Cpu:
+    path: str
+    mpidr: int                         # affinity fields only
+    compatible: tuple[str, ...]
+    enable_method: str                 # "psci", "spin-table", ""
+
+
+@dataclass(frozen=True)
+class Gic:
+    version: Literal[2, 3]
+    path: str
+    dist: Region
+    redists: tuple[Region, ...]        # GICv3
+    redist_stride: int                 # 0x20000 unless the node says otherwise
+    cpu: Optional[Region]              # GICv2: GICC, GICH, GICV
+    hyp: Optional[Region]
+    vcpu: Optional[Region]
+    maintenance: int                   # INTID, 0 if none
+    regions: tuple[Region, ...]        # everything of the GIC that no partition may reach (with ITS, v2m)
+
+
+@dataclass(frozen=True)
+class Timer:
+    path: str
+    virt: int                          # INTIDs of the PPIs
+    phys: int
+    hyp: int
+
+
+@dataclass(frozen=True)
+class Uart:
+    """The hypervisor's serial port as data; the fields of struct layout_uart."""
+    path: str
+    kind: str                          # name in the UART table: "pl011", "ns16550", ...
+    region: Region
+    intid: int                         # 0: none
+    width: int
+    tx: int
+    tx_status: int
+    tx_mask: int
+    tx_ready: int
+    rx: int
+    rx_status: int
+    rx_mask: int
+    rx_ready: int
+    init: tuple[tuple[int, int], ...] = ()
+    rx_on: tuple[tuple[int, int], ...] = ()
+    tx_pre: tuple[tuple[int, int], ...] = ()
+    rx_ack: Optional[tuple[int, int]] = None
+
+
+@dataclass(frozen=True)
+class Hardware:
+    name: str                          # board folder's name
+    folder: str                        # board folder
+    dtb_file: str                      # the .dtb that was read (for messages and the checker)
+    dtb: bytes
+    model: str
+    memory: tuple[Region, ...]         # RAM banks, sorted, merged
+    reserved: tuple[tuple[Region, str], ...]   # firmware, /memreserve/, /reserved-memory, board.yaml; (region, why)
+    cpus: tuple[Cpu, ...]
+    gic: Optional[Gic]
+    timer: Optional[Timer]
+    psci: Literal["smc", "hvc", "none"]
+    uart: Optional[Uart]               # the hypervisor's console
+    devices: tuple[Device, ...]        # sorted by path
+    by_name: dict[str, str]            # label or alias -> path
+    iommus: tuple[str, ...]            # paths of IOMMU nodes
+
+
+# ---------------------------------------------------------------- System: what the YAML says
+
+@dataclass(frozen=True)
+class MemorySpec:
+    size: int
+    physical: Optional[int] = None
+    guest: Optional[int] = None
+    alignment: Optional[int] = None
+    span: Span = Span("")
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """kind raw: file, offset.  kind elf: file.  kind linux: kernel in `file`, initrd, bootargs."""
+    kind: Literal["raw", "elf", "linux"]
+    file: str
+    offset: int = 0
+    initrd: Optional[str] = None
+    bootargs: str = ""
+    span: Span = Span("")
+    file_span: Span = Span("")
+    initrd_span: Span = Span("")
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    name: str                          # as written: path, label or alias
+    dma: Literal["", "unprotected"] = ""
+    span: Span = Span("")
+
+
+@dataclass(frozen=True)
+class PoolUse:
+    pool: str
+    budget_ns: int
+    period_ns: int
+
+
+@dataclass(frozen=True)
+class Partition:
+    name: str
+    cpus: tuple[tuple[int, Span], ...]     # indices into Hardware.cpus, in vcpu order
+    memory: MemorySpec
+    image: ImageSpec
+    interrupts: Literal["virtual", "direct"] = "virtual"
+    devices: tuple[DeviceSpec, ...] = ()
+    console: Literal["", "vuart"] = ""
+    on_fault: Literal["stop", "restart", "reset-board"] = "stop"
+    watchdog_ns: Optional[int] = None
+    span: Span = Span("")
+
+
+@dataclass(frozen=True)
+class System:
+    file: str                          # system.yaml
+    name: str                          # name of the configuration folder
+    board: str
+    board_span: Span
+    partitions: tuple[Partition, ...]
+
+
+# ---------------------------------------------------------------- Plan: what was decided
+
+@dataclass(frozen=True)
+class Mapping:
+    """A range that stage 2 maps for a partition."""
+    ipa: int
+    pa: int
+    size: int                          # multiple of 4 KiB
+    kind: Literal["ram", "device"]
+    what: str                          # "ram" or the devicetree path
+    span: Span
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes that are copied into a partition's RAM at each start.
+
+    Either bytes from a file (file, file_offset, size) or, when `file` is empty, the partition's
+    generated devicetree.  size is the size in the file; zeros are appended up to a multiple of 16.
+    """
+    what: str                          # "image", "segment 0", "kernel", "initrd", "dtb"
+    file: str
+    file_offset: int
+    size: int
+    ipa: int
+    pa: int
+
+
+@dataclass(frozen=True)
+class Vuart:
+    ipa: int
+    intid: int
+
+
+@dataclass(frozen=True)
+class PlanCpu:
+    """A physical core in use. index: position in Plan.cpus; board_index: in Hardware.cpus."""
+    board_index: int
+    mpidr: int
+    redist: int                        # PA of its RD_base (GICv3), 0 for GICv2
+    partition: int
+    vcpu: int
+
+
+@dataclass(frozen=True)
+class PlanPartition:
+    index: int
+    name: str
+    vmid: int                          # index + 1
+    spec: Partition
+    cpus: tuple[int, ...]              # indices into Plan.cpus, in vcpu order
+    direct: bool
+    ram: tuple[Mapping, ...]           # kind "ram"
+    mappings: tuple[Mapping, ...]      # ram and devices, sorted by ipa, page-aligned, no overlap
+    devices: tuple[tuple[Device, DeviceSpec], ...]
+    blobs: tuple[Blob, ...]
+    entry: int                         # IPA
+    dtb_ipa: int
+    dtb_room: int                      # bytes kept free for the devicetree at dtb_ipa
+    initrd: Optional[Region]           # IPA range, for /chosen
+    spis: tuple[int, ...]              # INTIDs it owns in the physical distributor (>= 32), sorted
+    ppis: tuple[int, ...]              # INTIDs 16..31
+    vuart: Optional[Vuart]
+    dma_unprotected: bool
+    ipa_bits: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    hardware: Hardware
+    system: System
+    hv: Region                         # kept for hypervisor + pristine images; hv.base is the link address
+    text_offset: int                   # hv.base - start of the first RAM bank, for the arm64 Image header
+    cpus: tuple[PlanCpu, ...]
+    partitions: tuple[PlanPartition, ...]
+    console_cpu: Optional[int]         # index into cpus, None: no core can take the UART's interrupt
+    free: tuple[Region, ...]           # RAM that nobody got
+    pa_bits: int                       # 32, 36, 40, 42, 44, 48, 52
+    notes: tuple[str, ...] = field(default=())   # warnings to be repeated in report and boot log

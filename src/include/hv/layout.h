@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * THE CONTRACT between generator, hypervisor and checker.
+ *
+ * The generator writes one `const struct layout layout` and the page tables that it points to; the
+ * hypervisor executes it; the checker reads it out of the linked ELF and proves it against the
+ * devicetree and system.yaml. Whoever changes a struct here changes scripts/hvgen/emit_c.py and
+ * src/check with it: the assertions below pin the shape, and all three compile against this file.
+ *
+ * All pointers are physical addresses as well: EL2 runs on an identity map.
+ */
+#ifndef HV_LAYOUT_H
+#define HV_LAYOUT_H
+
+#include <stdint.h>
+
+#define LAYOUT_MAGIC    UINT64_C(0x444145484b4c5542) /* "BULKHEAD", little-endian */
+#define LAYOUT_VERSION  1u
+
+#define LAYOUT_MAX_CPUS       64u
+#define LAYOUT_MAX_VCPUS      64u   /* of one partition */
+#define LAYOUT_SPI_WORDS      32u   /* INTID 0..1023, one bit each */
+#define LAYOUT_NO_PARTITION   0xffffu
+
+/* Addresses are types: a guest's (intermediate) physical address is not a physical address. */
+typedef struct { uint64_t raw; } pa_t;
+typedef struct { uint64_t raw; } ipa_t;
+
+/* EL2 memory types, MAIR_EL2 (DDI 0487 D19.2.98): index 0 normal write-back, index 1 Device-nGnRE. */
+#define LAYOUT_EL2_MAIR  UINT64_C(0x04ff)
+
+enum layout_irq_mode { LAYOUT_IRQ_VIRTUAL = 0, LAYOUT_IRQ_DIRECT = 1 };
+enum layout_on_fault { LAYOUT_FAULT_STOP = 0, LAYOUT_FAULT_RESTART = 1, LAYOUT_FAULT_RESET_BOARD = 2 };
+enum layout_conduit  { LAYOUT_CONDUIT_SMC = 0, LAYOUT_CONDUIT_HVC = 1, LAYOUT_CONDUIT_NONE = 2 };
+
+/* One physical core that the layout uses. layout.cpus is in the order of the board's /cpus node. */
+struct layout_cpu {
+    uint64_t mpidr;      /* Aff3.Aff2.Aff1.Aff0 as in MPIDR_EL1, without bits 31, 30, 24 */
+    uint64_t stack_top;  /* top of this core's EL2 stack; the page below the stack is unmapped */
+    pa_t     redist;     /* GICv3: RD_base of this core's redistributor; GICv2: 0 */
+    uint16_t partition;  /* index into layout.partitions */
+    uint16_t vcpu;       /* index into its vcpus */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct layout_cpu) == 32, "layout ABI");
+
+struct layout_vcpu {
+    uint64_t vmpidr;     /* VMPIDR_EL2: bit 31 set, Aff0 = vcpu index below 16, Aff1 above */
+    uint64_t mpidr;      /* of the physical core it is pinned to (copy of layout.cpus[cpu].mpidr) */
+    uint32_t cpu;        /* index into layout.cpus */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct layout_vcpu) == 24, "layout ABI");
+
+/* A range that stage 2 maps for the partition as its RAM. */
+struct layout_memory {
+    ipa_t    ipa;
+    pa_t     pa;
+    uint64_t size;       /* bytes, multiple of 4 KiB */
+};
+_Static_assert(sizeof(struct layout_memory) == 24, "layout ABI");
+
+/* A blob that stands in the hypervisor's image and is copied into the partition's RAM at each start. */
+struct layout_image {
+    const uint8_t *source;  /* read-only memory of the hypervisor, 16-byte aligned */
+    pa_t     target;        /* 16-byte aligned, inside the partition's RAM */
+    uint64_t size;          /* bytes, rounded up to 16 */
+};
+_Static_assert(sizeof(struct layout_image) == 24, "layout ABI");
+
+/*
+ * SGIs of a `direct` partition: where its cores share Aff3..Aff1 and their Aff0 count up with the
+ * vcpu index, ICC_SGI1R_EL1 is translated by one shift (IHI 0069 12.2.21). `mask` is the set of
+ * vcpus (bit n = vcpu n); mask 0 says that the mapping is irregular and must be looked up.
+ */
+struct layout_sgi {
+    uint64_t base;   /* Aff3/Aff2/Aff1 of the cores at their places in ICC_SGI1R_EL1 */
+    uint32_t mask;
+    uint32_t shift;  /* Aff0 of vcpu 0 */
+};
+_Static_assert(sizeof(struct layout_sgi) == 16, "layout ABI");
+
+struct layout_vuart {
+    ipa_t    base;    /* of its 4 KiB page, which stage 2 leaves unmapped */
+    uint32_t intid;   /* 0: the partition has no virtual UART */
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct layout_vuart) == 16, "layout ABI");
+
+struct layout_partition {
+    const char *name;
+    uint64_t vttbr;         /* VTTBR_EL2: VMID in 63:48, physical address of the root */
+    uint64_t vtcr;          /* VTCR_EL2, complete */
+    uint64_t loader_ttbr;   /* TTBR0_EL2 while its images are copied: main map + its RAM, writable */
+    uint64_t *root;         /* direct: the root as a writable array, to be withdrawn; else NULL */
+    uint32_t root_count;    /* entries of root; 0 if root is NULL */
+    uint32_t irq_mode;      /* enum layout_irq_mode */
+    ipa_t    entry;         /* first instruction of vcpu 0 */
+    ipa_t    dtb;           /* its x0 */
+    const struct layout_vcpu   *vcpus;
+    const struct layout_memory *memory;
+    const struct layout_image  *images;
+    uint32_t vcpu_count;
+    uint32_t memory_count;
+    uint32_t image_count;
+    uint32_t on_fault;      /* enum layout_on_fault */
+    struct layout_sgi   sgi;
+    struct layout_vuart vuart;
+    uint32_t ppi_mask;      /* bit n = INTID n (16..31) is the guest's to program */
+    uint32_t yaml_line;     /* where system.yaml describes it */
+    uint32_t spi[LAYOUT_SPI_WORDS];  /* INTIDs it owns in the physical distributor, 32..1019; word 0 is 0 */
+};
+_Static_assert(sizeof(struct layout_partition) == 104 + 16 + 16 + 8 + 128, "layout ABI");
+
+/* What lies where on the board: for fault reports only. Sorted by base. */
+struct layout_device {
+    pa_t        base;
+    uint64_t    size;
+    const char *name;       /* devicetree path */
+    uint16_t    owner;      /* index into layout.partitions, or LAYOUT_NO_PARTITION */
+    uint16_t    reserved;
+    uint32_t    yaml_line;  /* line of the partition's `devices:` entry; 0 if it has no owner */
+};
+_Static_assert(sizeof(struct layout_device) == 32, "layout ABI");
+
+struct layout_gic {
+    pa_t     dist;            /* 64 KiB (GICv3) or 4 KiB (GICv2) */
+    uint64_t dist_size;
+    pa_t     redist[4];       /* GICv3 redistributor regions, as in the board's GIC node */
+    uint64_t redist_size[4];
+    uint32_t redist_count;
+    uint32_t version;         /* 2 or 3 */
+    uint32_t redist_stride;   /* bytes from one core's redistributor to the next: 0x20000 */
+    uint32_t maintenance;     /* INTID of the maintenance interrupt (PPI), 0 if none */
+    uint32_t reserved[2];
+    pa_t     cpu, hyp, vcpu;  /* GICv2: GICC, GICH, GICV; GICv3: 0 */
+};
+_Static_assert(sizeof(struct layout_gic) == 128, "layout ABI");
+
+/*
+ * The hypervisor's serial port, as data: a character may be sent when (tx_status & tx_mask) == tx_ready,
+ * after the writes of `tx_pre`; one has come when (rx_status & rx_mask) == rx_ready. Register fields are
+ * byte offsets from base. base 0: the hypervisor has no console of its own.
+ */
+struct layout_reg { uint32_t offset; uint32_t value; };
+struct layout_uart {
+    pa_t     base;
+    uint32_t width;           /* bytes of an access: 1 or 4 */
+    uint32_t intid;           /* receive interrupt, 0: none */
+    uint32_t tx, tx_status, tx_mask, tx_ready;
+    uint32_t rx, rx_status, rx_mask, rx_ready;
+    uint32_t init_count, tx_pre_count;
+    struct layout_reg init[4];    /* written once at boot */
+    struct layout_reg rx_on[2];   /* written to let receive interrupts through */
+    struct layout_reg tx_pre[2];
+    struct layout_reg rx_ack;     /* written after each receive interrupt if rx_ack_used */
+    uint32_t rx_on_count, rx_ack_used;
+};
+_Static_assert(sizeof(struct layout_uart) == 136, "layout ABI");
+
+struct layout {
+    uint64_t magic;           /* LAYOUT_MAGIC */
+    uint32_t version;         /* LAYOUT_VERSION */
+    uint32_t cpu_count;
+    uint32_t partition_count;
+    uint32_t device_count;
+    const char *board;
+    const char *image;        /* name of the configuration folder */
+    pa_t     hv_base;         /* RAM kept for the hypervisor and the pristine guest images */
+    uint64_t hv_size;
+    uint64_t el2_ttbr;        /* TTBR0_EL2, TCR_EL2 of the main map */
+    uint64_t el2_tcr;
+    uint32_t pa_bits;         /* physical address bits that the tables use: the CPU must have them */
+    uint32_t conduit;         /* enum layout_conduit, of the board's PSCI */
+    uint32_t console_cpu;     /* index into cpus of the core that takes the UART's interrupt */
+    uint32_t console_irq;     /* 1: there is such a core (one that is not `direct`) */
+    uint32_t vtimer_intid;    /* PPIs of the generic timer, as INTIDs */
+    uint32_t ptimer_intid;
+    uint32_t htimer_intid;
+    uint32_t reserved;
+    const struct layout_cpu       *cpus;
+    const struct layout_partition *partitions;
+    const struct layout_device    *devices;
+    struct layout_gic  gic;
+    struct layout_uart uart;
+};
+_Static_assert(sizeof(struct layout) == 128 + 128 + 136, "layout ABI");
+
+extern const struct layout layout;
+
+/* Sum over the read-only words of layout and tables; written into the ELF after linking (image step). */
+extern const uint64_t layout_checksum;
+
+#endif
