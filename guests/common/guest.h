@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the bare-metal guests share: start-up, console, interrupts, time, PSCI, traps.
+ *
+ * The guests run at EL1 with the stage-1 MMU off, on one core unless they start more, and learn what
+ * they have from their devicetree alone. The same file runs without a hypervisor (qemu -kernel), where
+ * it leaves EL2 first: that is how "bare metal" figures are taken.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+#define READ_SYSREG(name) ({ uint64_t v_; __asm__ volatile("mrs %0, " #name : "=r"(v_) :: "memory"); v_; })
+#define WRITE_SYSREG(name, value) \
+    __asm__ volatile("msr " #name ", %0" :: "r"((uint64_t)(value)) : "memory")
+
+static inline void isb(void) { __asm__ volatile("isb" ::: "memory"); }
+static inline void dsb(void) { __asm__ volatile("dsb sy" ::: "memory"); }
+static inline void wfi(void) { __asm__ volatile("dsb sy\n\twfi" ::: "memory"); }
+static inline void irq_enable(void) { __asm__ volatile("msr daifclr, #2" ::: "memory"); }
+static inline void irq_disable(void) { __asm__ volatile("msr daifset, #2" ::: "memory"); }
+
+/*
+ * Plain loads and stores of one register without write-back: a trapped one comes with a valid
+ * syndrome (ESR_EL2.ISV), so that a hypervisor can emulate it without reading the instruction.
+ */
+static inline uint32_t mmio_read32(uint64_t address)
+{
+    uint32_t value;
+    __asm__ volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+
+static inline void mmio_write32(uint64_t address, uint32_t value)
+{
+    __asm__ volatile("str %w0, [%1]" :: "rZ"(value), "r"(address) : "memory");
+}
+
+static inline uint64_t mmio_read64(uint64_t address)
+{
+    uint64_t value;
+    __asm__ volatile("ldr %x0, [%1]" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+
+static inline void mmio_write64(uint64_t address, uint64_t value)
+{
+    __asm__ volatile("str %x0, [%1]" :: "rZ"(value), "r"(address) : "memory");
+}
+
+/* Every guest: `early` is what its first instruction read, 0 but for the probe. Returning powers off. */
+int main(uint64_t early);
+
+/* Called with interrupts masked for each interrupt but 1020..1023, after acknowledge and before EOI. */
+void guest_irq(uint32_t intid);
+
+/* start.S, guest.ld */
+extern char image_start[], image_end[];
+void secondary_entry(void);
+
+/* ------------------------------------------------------------------ string.c, print.c */
+void *memset(void *to, int byte, size_t count);
+void *memcpy(void *to, const void *from, size_t count);
+int memcmp(const void *a, const void *b, size_t count);
+size_t strlen(const char *s);
+bool str_equal(const char *a, const char *b);
+bool str_prefix(const char *s, const char *prefix);
+uint64_t str_number(const char *s, const char **end);  /* decimal, or hexadecimal with 0x */
+
+/* %c %s %d %u %x with l, a field width, and 0 or - before it. */
+void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void print_to(void (*put)(char), const char *format, va_list args);
+
+/* ------------------------------------------------------------------ fdt.c: reads, never writes */
+#define FDT_NONE (-1)
+
+struct fdt_range { uint64_t base, size; };
+
+bool fdt_open(const void *blob);
+uint64_t fdt_address(void);
+int fdt_path(const char *path);                          /* unit addresses may be left out */
+int fdt_compatible(const char *compatible, int after);   /* next such node; FDT_NONE: from the start */
+const void *fdt_property(int node, const char *name, uint32_t *size);
+const char *fdt_string(int node, const char *name);      /* "" if absent */
+bool fdt_reg(int node, uint32_t index, struct fdt_range *range);  /* translated through `ranges` */
+uint32_t fdt_interrupt(int node, uint32_t index);        /* GIC INTID, 0 if absent */
+uint32_t fdt_memory(struct fdt_range *ranges, uint32_t room);
+uint32_t fdt_cpus(uint64_t *mpidrs, uint32_t room);      /* how many there are, maybe more than room */
+int fdt_console(void);                                   /* node of stdout-path, or the first PL011 */
+
+/* ------------------------------------------------------------------ pl011.c */
+struct pl011 { uint64_t base; uint32_t intid; };
+
+void pl011_init(const struct pl011 *uart);
+void pl011_put(const struct pl011 *uart, char c);
+bool pl011_get(const struct pl011 *uart, char *c);
+void pl011_rx_irq(const struct pl011 *uart);             /* let receive interrupts through */
+void pl011_ack(const struct pl011 *uart);
+
+extern struct pl011 console;                             /* base 0: none */
+bool console_line(char *line, size_t room);              /* feeds typed characters; true: a line is whole */
+
+/* ------------------------------------------------------------------ gic.c: GICv3, and GICv2 */
+struct gic {
+    uint32_t version;     /* 0: none described */
+    uint64_t dist;
+    uint64_t redist;      /* v3: first redistributor region */
+    uint64_t redist_size;
+    uint64_t cpu;         /* v2: CPU interface */
+};
+extern struct gic gic;
+
+void gic_init(void);                                     /* distributor, and this core */
+void gic_init_core(void);
+uint64_t gic_own_redist(void);
+void gic_enable(uint32_t intid);
+void gic_disable(uint32_t intid);
+void gic_edge(uint32_t intid, bool edge);
+void gic_sgi(uint32_t intid, uint64_t mpidr);
+
+/* ------------------------------------------------------------------ timer.c: the virtual timer */
+static inline uint64_t timer_now(void) { isb(); return READ_SYSREG(cntvct_el0); }
+static inline uint64_t timer_hz(void) { return READ_SYSREG(cntfrq_el0); }
+uint32_t timer_intid(void);
+void timer_at(uint64_t when);
+void timer_off(void);
+uint64_t timer_ns(uint64_t ticks);
+
+/* ------------------------------------------------------------------ psci.c */
+#define PSCI_VERSION        0x84000000u
+#define PSCI_CPU_SUSPEND    0xc4000001u
+#define PSCI_CPU_OFF        0x84000002u
+#define PSCI_CPU_ON         0xc4000003u
+#define PSCI_AFFINITY_INFO  0xc4000004u
+#define PSCI_SYSTEM_OFF     0x84000008u
+#define PSCI_SYSTEM_RESET   0x84000009u
+#define PSCI_FEATURES       0x8400000au
+
+int64_t smc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
+int64_t hvc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
+int64_t psci_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);  /* the devicetree's conduit */
+int64_t psci_start(uint64_t mpidr, void (*run)(void));   /* run must not return */
+void psci_off(void) __attribute__((noreturn));
+void psci_reset(void) __attribute__((noreturn));
+
+/* ------------------------------------------------------------------ trap.c */
+struct trap { uint64_t esr, far, elr; };
+
+/* Runs call(argument); false if it met a synchronous exception, which last_trap then describes. */
+bool trap_try(void (*call)(uint64_t), uint64_t argument);
+extern struct trap last_trap;
+
+#endif

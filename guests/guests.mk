@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# Bare-metal ARM64 guests: $(O)/guests/NAME.bin (flat) and NAME.elf. `make guests` builds all.
+# Included by the top Makefile, or used alone: make -f guests/guests.mk O=build guests
+
+CROSS_COMPILE ?= aarch64-linux-gnu-
+O ?= build
+GUEST_CC ?= $(CROSS_COMPILE)gcc
+GUEST_OBJCOPY ?= $(CROSS_COMPILE)objcopy
+
+GUESTS := hello
+GUEST_LINK_BASE := 0x40080000
+GUEST_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+GUEST_OUT := $(O)/guests
+
+GUEST_FLAGS := -march=armv8-a -mgeneral-regs-only -mstrict-align -ffreestanding -fpie -fvisibility=hidden \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections -g \
+	-DGUEST_LINK_BASE=$(GUEST_LINK_BASE) -I$(GUEST_DIR)/common \
+	-ffile-prefix-map=$(abspath $(GUEST_DIR))=guests -fdebug-prefix-map=$(CURDIR)=.
+GUEST_CFLAGS := $(GUEST_FLAGS) -std=gnu11 -Os -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes \
+	-Werror -fno-builtin
+GUEST_LDFLAGS := -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,--build-id=none -Wl,-z,noexecstack \
+	-Wl,--gc-sections -Wl,-z,norelro -Wl,--no-warn-rwx-segments \
+	-Wl,--defsym=GUEST_LINK_BASE=$(GUEST_LINK_BASE)
+
+guest_common_src := $(wildcard $(GUEST_DIR)/common/*.c) $(GUEST_DIR)/common/vectors.S
+guest_sources = $(guest_common_src) $(wildcard $(GUEST_DIR)/$(1)/*.c $(GUEST_DIR)/$(1)/*.S) \
+	$(if $(wildcard $(GUEST_DIR)/$(1)/*.S),,$(GUEST_DIR)/common/start.S)
+guest_objects = $(patsubst $(GUEST_DIR)/%,$(GUEST_OUT)/obj/%.o,$(call guest_sources,$(1)))
+
+.PHONY: guests
+guests: $(GUESTS:%=$(GUEST_OUT)/%.bin)
+
+$(GUEST_OUT)/obj/%.c.o: $(GUEST_DIR)/%.c
+	@mkdir -p $(@D)
+	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+
+$(GUEST_OUT)/obj/%.S.o: $(GUEST_DIR)/%.S
+	@mkdir -p $(@D)
+	$(Q)$(GUEST_CC) $(GUEST_FLAGS) -MMD -MP -c $< -o $@
+
+define guest_rules
+$(GUEST_OUT)/$(1).elf: $(call guest_objects,$(1)) $(GUEST_DIR)/common/guest.ld
+	$(Q)$(GUEST_CC) $(GUEST_LDFLAGS) -T $(GUEST_DIR)/common/guest.ld -o $$@ $(call guest_objects,$(1))
+-include $(patsubst %.o,%.d,$(call guest_objects,$(1)))
+endef
+$(foreach guest,$(GUESTS),$(eval $(call guest_rules,$(guest))))
+
+$(GUEST_OUT)/%.bin: $(GUEST_OUT)/%.elf
+	$(Q)$(GUEST_OBJCOPY) -O binary $< $@

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The smallest guest that is alive: prints, ticks each second, answers on its console. */
+#include "guest.h"
+
+#define MAX_CPUS 16
+
+static uint64_t cpus[MAX_CPUS];
+static uint32_t cpu_count;
+static struct fdt_range memory[4];
+static uint32_t memory_count;
+static uint32_t tick_intid;
+
+static volatile uint32_t ticks_due;
+static uint64_t next_tick;
+static uint32_t tick_number;
+static bool tick_shown = true;
+
+void guest_irq(uint32_t intid)
+{
+    if (intid == tick_intid) {
+        ticks_due++;
+        next_tick += timer_hz();
+        timer_at(next_tick);
+    } else if (intid == console.intid) {
+        pl011_ack(&console);   /* main reads the characters */
+    } else {
+        print("hello: stray interrupt %u\n", intid);
+    }
+}
+
+static void secondary_run(void)
+{
+    print("hello: second core here, mpidr 0x%lx\n", READ_SYSREG(mpidr_el1) & 0xff00ffffff);
+    psci_call(PSCI_CPU_OFF, 0, 0, 0);
+    for (;;) {
+        wfi();
+    }
+}
+
+static void start_core(uint32_t index)
+{
+    if (index == 0 || index >= cpu_count || index >= MAX_CPUS) {
+        print("hello: I have no vCPU %u to start\n", index);
+        return;
+    }
+    int64_t result = psci_start(cpus[index], secondary_run);
+    if (result != 0) {
+        print("hello: vCPU %u did not start: PSCI error %ld\n", index, result);
+    }
+}
+
+static uint64_t ram_bytes(void)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < memory_count; i++) {
+        bytes += memory[i].size;
+    }
+    return bytes;
+}
+
+static void show_info(void)
+{
+    int root = fdt_path("/");
+    int64_t psci = psci_call(PSCI_VERSION, 0, 0, 0);
+    print("hello: board %s\n", root == FDT_NONE ? "?" : fdt_string(root, "model"));
+    print("hello: EL%lu, mpidr 0x%lx, midr 0x%lx\n", READ_SYSREG(CurrentEL) >> 2, READ_SYSREG(mpidr_el1),
+          READ_SYSREG(midr_el1));
+    for (uint32_t i = 0; i < memory_count; i++) {
+        print("hello: RAM 0x%lx, %lu MiB\n", memory[i].base, memory[i].size >> 20);
+    }
+    print("hello: image 0x%lx, devicetree 0x%lx\n", (uint64_t)image_start, fdt_address());
+    print("hello: console 0x%lx, INTID %u; timer INTID %u, %lu Hz; GICv%u at 0x%lx; PSCI %ld.%ld\n",
+          console.base, console.intid, tick_intid, timer_hz(), gic.version, gic.dist, psci >> 16,
+          psci & 0xffff);
+}
+
+/* A read, and a write if it came through, of memory that is not ours unless told otherwise. */
+static void touch(uint64_t address)
+{
+    print("hello: touching 0x%lx\n", address);
+    mmio_write32(address, mmio_read32(address));
+    print("hello: that was possible\n");
+}
+
+static void show_help(void)
+{
+    print("hello: help | info | tick on | tick off | cpuN (start vCPU N) | fault [ADDRESS] | reboot | off\n");
+}
+
+static void run_command(const char *line)
+{
+    if (str_equal(line, "help")) {
+        show_help();
+    } else if (str_equal(line, "info")) {
+        show_info();
+    } else if (str_equal(line, "tick off") || str_equal(line, "tick on")) {
+        tick_shown = str_equal(line, "tick on");
+        print("hello: ticks %s\n", tick_shown ? "shown" : "not shown");
+    } else if (str_prefix(line, "cpu")) {
+        start_core((uint32_t)str_number(line + 3, NULL));
+    } else if (str_equal(line, "fault")) {
+        touch(memory[0].base + ram_bytes());
+    } else if (str_prefix(line, "fault ")) {
+        touch(str_number(line + 6, NULL));
+    } else if (str_equal(line, "reboot")) {
+        print("hello: rebooting\n");
+        psci_reset();
+    } else if (str_equal(line, "off")) {
+        print("hello: off\n");
+        psci_off();
+    } else if (*line != '\0') {
+        print("hello: you said: %s\n", line);
+    }
+}
+
+int main(uint64_t early)
+{
+    static char line[80];
+    (void)early;
+    cpu_count = fdt_cpus(cpus, MAX_CPUS);
+    memory_count = fdt_memory(memory, ARRAY_COUNT(memory));
+    tick_intid = timer_intid();
+    print("hello: Bulkhead guest, %u vCPU%s, RAM %lu MiB at 0x%lx\n", cpu_count, cpu_count == 1 ? "" : "s",
+          ram_bytes() >> 20, memory[0].base);
+
+    gic_init();
+    gic_enable(tick_intid);
+    if (console.intid != 0) {
+        gic_enable(console.intid);
+        pl011_rx_irq(&console);
+    }
+    next_tick = timer_now() + timer_hz();
+    timer_at(next_tick);
+
+    for (;;) {
+        irq_disable();
+        if (ticks_due == 0) {
+            wfi();                /* wakes for a masked interrupt too: none is missed */
+        }
+        irq_enable();
+        isb();
+        while (ticks_due > 0) {
+            ticks_due--;
+            tick_number++;
+            if (tick_shown) {
+                print("tick %u\n", tick_number);
+            }
+        }
+        while (console.base != 0 && console_line(line, sizeof(line))) {
+            run_command(line);
+        }
+    }
+}
