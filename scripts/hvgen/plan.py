@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hardware x System -> Plan: who gets which memory, cores and interrupts, and at which addresses.
+
+Pure: the same input gives the same plan, nothing is read or written.  `make` expects input that
+rules.check has let pass; what only placement can find out (not enough room) is refused here.
+"""
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Iterable, Mapping as Dict, Optional, Union
+
+from .diag import Diagnostic, Refused, hex_range, size_text
+from .guestmem import DTB_ROOM, Layout, NoRoom, lay_out
+from .images import Image
+from .model import (Blob, Device, DeviceSpec, Hardware, Mapping, Partition, Plan, PlanCpu, PlanPartition,
+                    Region, System, Vuart)
+from .place import (KIB, MIB, PAGE, align_down, align_up, best_block, find_blocks, inside, merge,
+                    pages, subtract, table_pages, whole_pages)
+
+HV_CORE = 512 * KIB          # the hypervisor's code, data and layout
+HV_STACK = 8 * KIB           # of each core, with its guard page
+HV_LEAST = 1 * MIB           # without guest images
+HV_UNIT = 64 * KIB
+SMALL_BANK = 64 * MIB        # a guest's memory does not begin in a bank smaller than this
+PA_BITS = (32, 36, 40, 42, 44, 48, 52)
+IPA_BITS_LEAST = 31
+
+
+def make(hardware: Hardware, system: System, images: Dict[str, Image]) -> Plan:
+    """The plan, or Refused."""
+    hv, memory = _place(hardware, system, images)
+    cpus = _cpus(hardware, system)
+    vuarts = _vuarts(hardware, system)
+    found: list[Diagnostic] = []
+    partitions = []
+    for index, part in enumerate(system.partitions):
+        try:
+            layout = lay_out(part.image, images[part.name], _first(memory[index]))
+        except NoRoom as error:
+            found.append(Diagnostic(error.rule, part.image.file_span, f"image of partition '{part.name}': {error}",
+                                    ((part.memory.span, "the partition's memory"),),
+                                    "give the partition more memory" if error.rule == "IMG-SIZE" else
+                                    "link it for the partition's memory, or fix that with 'memory: {size:, guest:}'"))
+            continue
+        partitions.append(_partition(hardware, part, index, cpus, memory[index], layout, vuarts[index]))
+    if found:
+        raise Refused(found)
+    taken = [hv] + [Region(m.pa, m.size) for ram in memory for m in ram]
+    return Plan(hardware=hardware, system=system, hv=hv, text_offset=hv.base - hardware.memory[0].base,
+                cpus=cpus, partitions=tuple(partitions), console_cpu=_console_cpu(cpus, partitions),
+                free=subtract(usable(hardware), taken), pa_bits=pa_bits(hardware),
+                notes=tuple(_notes(hardware, partitions)))
+
+
+# ---------------------------------------------------------------- facts about the board that rules.py asks for too
+
+def usable(hardware: Hardware) -> tuple[Region, ...]:
+    """RAM that firmware has not kept, whole pages."""
+    return whole_pages(subtract(merge(hardware.memory), (pages(r) for r, _ in hardware.reserved)))
+
+
+def pa_bits(hardware: Hardware) -> int:
+    """The smallest physical address size that covers the board's RAM and registers."""
+    regions = list(hardware.memory) + [r for d in hardware.devices for r in d.regs]
+    if hardware.gic:
+        regions += hardware.gic.regions
+    top = max((r.end for r in regions), default=0)
+    return next((bits for bits in PA_BITS if top <= 1 << bits), PA_BITS[-1])
+
+
+def board_device(hardware: Hardware, name: str) -> Optional[Device]:
+    """A device by path, label or alias."""
+    path = hardware.by_name.get(name, name)
+    return next((d for d in hardware.devices if d.path == path), None)
+
+
+def redist_base(hardware: Hardware, board_index: int) -> Optional[int]:
+    """RD_base of a core: its place in /cpus counts through the redistributor regions."""
+    gic = hardware.gic
+    if gic is None or gic.version == 2:
+        return 0
+    frame = board_index
+    for region in gic.redists:
+        count = region.size // gic.redist_stride
+        if frame < count:
+            return region.base + frame * gic.redist_stride
+        frame -= count
+    return None
+
+
+def unprotected(part: Partition) -> bool:
+    return any(d.dma == "unprotected" for d in part.devices)
+
+
+def guest_ranges(hardware: Hardware, part: Partition) -> tuple[Region, ...]:
+    """Guest addresses of a partition's memory, following the board's own banks unless `guest:` fixes them."""
+    size = part.memory.size
+    if part.memory.guest is not None:
+        return (Region(part.memory.guest, size),)
+    banks = whole_pages(merge(hardware.memory))
+    first = next((n for n, b in enumerate(banks) if b.size >= min(size, SMALL_BANK)), 0)
+    return _fill(banks[first:], size) or _fill(banks, size) or (Region(banks[0].base, size),)
+
+
+def _fill(banks: Iterable[Region], size: int) -> tuple[Region, ...]:
+    out = []
+    for bank in banks:
+        out.append(Region(bank.base, min(bank.size, size)))
+        size -= out[-1].size
+        if size == 0:
+            return tuple(out)
+    return ()
+
+
+# ---------------------------------------------------------------- the hypervisor's memory
+
+def hv_room(system: System, images: Dict[str, Image], tables: int) -> int:
+    """Bytes for the hypervisor: code, stacks, `tables` page tables, pristine guest images."""
+    core_count = sum(len(p.cpus) for p in system.partitions)
+    own = max(HV_LEAST, HV_CORE + core_count * HV_STACK + tables * PAGE)
+    blobs = sum(align_up(piece.size, 16) for image in images.values() for piece in image.pieces)
+    return align_up(own + blobs + DTB_ROOM * len(system.partitions), HV_UNIT)
+
+
+def hv_place(hardware: Hardware, size: int) -> Optional[Region]:
+    """2 MiB into the first bank that has the room there, else the first 2 MiB boundary that has it."""
+    free = usable(hardware)
+    for bank in hardware.memory:
+        wanted = Region(align_up(bank.base, 2 * MIB) + 2 * MIB, size)
+        if inside(wanted, free):
+            return wanted
+    for hole in free:
+        wanted = Region(align_up(hole.base, 2 * MIB), size)
+        if wanted.end <= hole.end:
+            return wanted
+    return None
+
+
+def _place(hardware: Hardware, system: System,
+           images: Dict[str, Image]) -> tuple[Region, list[tuple[Mapping, ...]]]:
+    """The hypervisor's region and each partition's RAM; again with more room if the tables turn out larger."""
+    tables = 0
+    while True:
+        size = hv_room(system, images, tables)
+        hv = hv_place(hardware, size)
+        if hv is None:
+            raise Refused([_no_room_for_hv(hardware, system, size)])
+        memory = _allocate(hardware, system, hv)
+        needed = _tables_needed(memory)
+        if hv_room(system, images, needed) <= size:
+            return hv, memory
+        tables = max(needed, tables + 1)
+
+
+def _tables_needed(memory: list[tuple[Mapping, ...]]) -> int:
+    """Stage 2 and the loader's map of every partition, with a few for devices and the hypervisor itself."""
+    guests = sum(table_pages(m.ipa, m.pa, m.size) + table_pages(m.pa, m.pa, m.size) for ram in memory for m in ram)
+    return guests + 16 * (len(memory) + 1)
+
+
+def _no_room_for_hv(hardware: Hardware, system: System, size: int) -> Diagnostic:
+    largest = max((r.size for r in usable(hardware)), default=0)
+    return Diagnostic("HV-NO-ROOM", system.board_span,
+                      f"the hypervisor and its guests' images need {size_text(size)} in one piece, the largest "
+                      f"free range of board '{hardware.name}' has {size_text(largest)}",
+                      fix="smaller images, or fewer reserved ranges in the board folder")
+
+
+# ---------------------------------------------------------------- memory of the partitions
+
+def _allocate(hardware: Hardware, system: System, hv: Region) -> list[tuple[Mapping, ...]]:
+    """RAM of each partition: fixed ones first, then by largest block, then by size."""
+    free = subtract(usable(hardware), (hv,))
+    _refuse_too_much(hardware, system, hv, free)
+    ram: dict[int, tuple[Mapping, ...]] = {}
+    for index in sorted(range(len(system.partitions)), key=lambda i: _order(system.partitions[i], i)):
+        part = system.partitions[index]
+        got = _take(hardware, part, free)
+        if got is None:
+            raise Refused([_no_place(part, free)])
+        ram[index] = got
+        free = subtract(free, (Region(m.pa, m.size) for m in got))
+    return [ram[i] for i in range(len(system.partitions))]
+
+
+def _order(part: Partition, index: int) -> tuple[bool, int, int, int]:
+    memory = part.memory
+    block = max(best_block(0, memory.size), memory.alignment or PAGE)
+    return memory.physical is None, -block, -memory.size, index
+
+
+def _take(hardware: Hardware, part: Partition, free: tuple[Region, ...]) -> Optional[tuple[Mapping, ...]]:
+    """Mappings of one partition's RAM out of the free ranges."""
+    memory = part.memory
+    if unprotected(part):
+        return _take_identical(part, free)
+    out: list[Mapping] = []
+    offset = 0
+    for ipa in guest_ranges(hardware, part):
+        if memory.physical is not None:
+            got: Optional[tuple[Region, ...]] = (Region(memory.physical + offset, ipa.size),)
+        else:
+            got = _take_range(ipa, memory.alignment or PAGE, free)
+        if got is None:
+            return None
+        out += _mapped(part, ipa.base, got)
+        free = subtract(free, got)
+        offset += ipa.size
+    return tuple(out)
+
+
+def _mapped(part: Partition, ipa: int, pieces: Iterable[Region]) -> list[Mapping]:
+    out = []
+    for piece in pieces:
+        out.append(Mapping(ipa, piece.base, piece.size, "ram", "ram", part.memory.span))
+        ipa += piece.size
+    return out
+
+
+def _take_identical(part: Partition, free: tuple[Region, ...]) -> Optional[tuple[Mapping, ...]]:
+    """Guest address = physical address, because a device does DMA with addresses that its driver computes."""
+    memory = part.memory
+    if memory.physical is not None:
+        got: Optional[tuple[Region, ...]] = (Region(memory.physical, memory.size),)
+    else:
+        room = find_blocks(free, 0, memory.size, memory.alignment or PAGE)
+        got = (Region(room[0], memory.size),) if room else _scatter(None, memory.size, free)
+    if got is None:
+        return None
+    return tuple(Mapping(r.base, r.base, r.size, "ram", "ram", memory.span) for r in got)
+
+
+def _take_range(ipa: Region, alignment: int, free: tuple[Region, ...]) -> Optional[tuple[Region, ...]]:
+    room = find_blocks(free, ipa.base, ipa.size, alignment)
+    if room:
+        return (Region(room[0], ipa.size),)
+    return _scatter(ipa.base, ipa.size, free) if alignment <= 2 * MIB else None
+
+
+def _scatter(ipa: Optional[int], size: int, free: tuple[Region, ...]) -> Optional[tuple[Region, ...]]:
+    """Several ranges, largest first, cut at 2 MiB so that large pages stay possible."""
+    out: list[Region] = []
+    for hole in sorted(free, key=lambda r: (-r.size, r.base)):
+        start = hole.base + ((ipa or 0) - hole.base) % (2 * MIB)
+        room = align_down(hole.end - start, 2 * MIB)
+        if room > 0:
+            out.append(Region(start, min(room, size)))
+            size -= out[-1].size
+        if size == 0:
+            return tuple(out)
+    return None
+
+
+def _refuse_too_much(hardware: Hardware, system: System, hv: Region, free: tuple[Region, ...]) -> None:
+    asked = sum(p.memory.size for p in system.partitions)
+    there = sum(r.size for r in free)
+    if asked <= there:
+        return
+    total = sum(r.size for r in hardware.memory)
+    largest = max(system.partitions, key=lambda p: p.memory.size)
+    notes = [(p.memory.span, f"partition '{p.name}': {size_text(p.memory.size)}") for p in system.partitions]
+    kept = total - there - hv.size
+    message = (f"the partitions ask for {size_text(asked)}, {size_text(there)} are there: {size_text(total)} of RAM, "
+               f"less {size_text(hv.size)} for the hypervisor and the guests' images")
+    if kept:
+        message += f", less {size_text(kept)} kept for firmware"
+    raise Refused([Diagnostic("MEM-TOO-MUCH", largest.memory.span, message, tuple(notes),
+                              f"take away at least {size_text(asked - there)}")])
+
+
+def _no_place(part: Partition, free: tuple[Region, ...]) -> Diagnostic:
+    largest = max(free, key=lambda r: r.size, default=Region(0, 0))
+    at = f", the largest is {hex_range(largest.base, largest.size)}" if largest.size else ""
+    return Diagnostic("MEM-NO-PLACE", part.memory.span,
+                      f"no free range fits the {size_text(part.memory.size)} of partition '{part.name}'{at}",
+                      fix="a smaller alignment, or other fixed addresses, leave larger ranges")
+
+
+def _first(ram: tuple[Mapping, ...]) -> Region:
+    """The guest's first contiguous range of memory."""
+    return merge(Region(m.ipa, m.size) for m in ram)[0]
+
+
+# ---------------------------------------------------------------- cores and interrupts
+
+def _cpus(hardware: Hardware, system: System) -> tuple[PlanCpu, ...]:
+    owners = {board: (index, vcpu) for index, part in enumerate(system.partitions)
+              for vcpu, (board, _) in enumerate(part.cpus)}
+    return tuple(PlanCpu(board, hardware.cpus[board].mpidr, redist_base(hardware, board) or 0, *owners[board])
+                 for board in sorted(owners))
+
+
+def _console_cpu(cpus: tuple[PlanCpu, ...], partitions: list[PlanPartition]) -> Optional[int]:
+    """The first core that is not `direct`: it can take the UART's interrupt."""
+    return next((i for i, cpu in enumerate(cpus) if not partitions[cpu.partition].direct), None)
+
+
+def _spis(hardware: Hardware, part: Partition) -> set[int]:
+    return {i.intid for _, d in _devices(hardware, part) for i in d.interrupts if i.intid >= 32}
+
+
+def _devices(hardware: Hardware, part: Partition) -> list[tuple[DeviceSpec, Device]]:
+    found = ((spec, board_device(hardware, spec.name)) for spec in part.devices)
+    return [(spec, device) for spec, device in found if device is not None]
+
+
+def _vuarts(hardware: Hardware, system: System) -> list[Optional[Vuart]]:
+    """The console's own page and interrupt; a direct partition's interrupt must be real and unused."""
+    page = _vuart_page(hardware)
+    spare = spare_spis(hardware)
+    shared = hardware.uart.intid if hardware.uart and hardware.uart.intid >= 32 else 0
+    out: list[Optional[Vuart]] = []
+    for part in system.partitions:
+        if part.console != "vuart":
+            out.append(None)
+            continue
+        intid = shared if shared and part.interrupts == "virtual" else (spare.pop(0) if spare else 0)
+        if intid == 0:
+            raise Refused([Diagnostic("IRQ-NONE-FREE", part.span, f"no interrupt of board '{hardware.name}' is free "
+                                      f"for the virtual UART of partition '{part.name}'",
+                                      fix="leave out its 'console: vuart'")])
+        out.append(Vuart(page, intid))
+    return out
+
+
+def spare_spis(hardware: Hardware) -> list[int]:
+    """SPIs that no node uses and that the distributor surely has (it counts in groups of 32)."""
+    used = {i.intid for d in hardware.devices for i in d.interrupts}
+    if hardware.uart:
+        used.add(hardware.uart.intid)
+    top = min(align_up(max(used | {32}) + 1, 32), 1020)
+    return [intid for intid in range(32, top) if intid not in used]
+
+
+def _vuart_page(hardware: Hardware) -> int:
+    if hardware.uart:
+        return align_down(hardware.uart.region.base, PAGE)
+    gic = hardware.gic
+    taken = merge(pages(r) for r in [*hardware.memory, *(r for d in hardware.devices for r in d.regs),
+                                     *(gic.regions if gic else ())])
+    return next(r.end for r, after in zip(taken, [*taken[1:], None])
+                if after is None or after.base >= r.end + PAGE)
+
+
+def _ppis(hardware: Hardware, part: Partition) -> tuple[int, ...]:
+    """Guest timers, the PMU, and what its own devices use."""
+    timer = hardware.timer
+    found = {timer.virt, timer.phys} if timer else set()
+    for device in hardware.devices:
+        if any("pmu" in c for c in device.compatible):
+            found |= {i.intid for i in device.interrupts}
+    found |= {i.intid for _, d in _devices(hardware, part) for i in d.interrupts}
+    return tuple(sorted(i for i in found if 16 <= i < 32))
+
+
+# ---------------------------------------------------------------- one partition
+
+def _partition(hardware: Hardware, part: Partition, index: int, cpus: tuple[PlanCpu, ...],
+               ram: tuple[Mapping, ...], layout: Layout, vuart: Optional[Vuart]) -> PlanPartition:
+    devices = _devices(hardware, part)
+    mappings = tuple(sorted([*ram, *_device_mappings(devices)], key=lambda m: m.ipa))
+    mine = {cpu.vcpu: place for place, cpu in enumerate(cpus) if cpu.partition == index}
+    spis = _spis(hardware, part)
+    if vuart and part.interrupts == "direct":
+        spis.add(vuart.intid)
+    return PlanPartition(
+        index=index, name=part.name, vmid=index + 1, spec=part, cpus=tuple(mine[v] for v in sorted(mine)),
+        direct=part.interrupts == "direct", ram=ram, mappings=mappings,
+        devices=tuple((device, spec) for spec, device in devices), blobs=_blobs(layout, ram),
+        entry=layout.entry, dtb_ipa=layout.dtb, dtb_room=DTB_ROOM, initrd=layout.initrd,
+        spis=tuple(sorted(spis)), ppis=_ppis(hardware, part), vuart=vuart, dma_unprotected=unprotected(part),
+        ipa_bits=_ipa_bits(hardware, mappings, vuart))
+
+
+def _device_mappings(devices: list[tuple[DeviceSpec, Device]]) -> list[Mapping]:
+    """Register pages, guest address = physical address; a page that two of them share appears once."""
+    out: list[Mapping] = []
+    done: tuple[Region, ...] = ()
+    for spec, device in devices:
+        for region in subtract(merge(pages(r) for r in device.regs), done):
+            out.append(Mapping(region.base, region.base, region.size, "device", device.path, spec.span))
+            done = merge([*done, region])
+    return out
+
+
+def _ipa_bits(hardware: Hardware, mappings: tuple[Mapping, ...], vuart: Optional[Vuart]) -> int:
+    tops = [m.ipa + m.size for m in mappings]
+    if vuart:
+        tops.append(vuart.ipa + PAGE)
+    gic = hardware.gic
+    if gic:
+        tops += [gic.dist.end, *(r.end for r in gic.redists)] + ([gic.cpu.end] if gic.cpu else [])
+    return max(IPA_BITS_LEAST, (max(tops) - 1).bit_length())
+
+
+def _blobs(layout: Layout, ram: tuple[Mapping, ...]) -> tuple[Blob, ...]:
+    """Where memory is in several physical ranges, so is what is copied there."""
+    out = []
+    for piece, ipa in layout.pieces:
+        for start, pa, size in _physical(ram, ipa, piece.size):
+            out.append(Blob(piece.what, piece.file, start - ipa, size, start, pa))
+    for start, pa, _ in _physical(ram, layout.dtb, DTB_ROOM)[:1]:
+        out.append(Blob("dtb", "", 0, 0, start, pa))
+    return tuple(out)
+
+
+def _physical(ram: tuple[Mapping, ...], ipa: int, size: int) -> list[tuple[int, int, int]]:
+    """(guest address, physical address, size) of the parts of a guest range."""
+    out = []
+    for m in ram:
+        start, end = max(ipa, m.ipa), min(ipa + size, m.ipa + m.size)
+        if start < end:
+            out.append((start, start - m.ipa + m.pa, end - start))
+    return out
+
+
+def with_dtb(plan: Plan, sizes: Union[Dict[str, int], Dict[int, int]]) -> Plan:
+    """The plan with the devicetrees' sizes filled in, by partition name or index."""
+    known = {str(key): size for key, size in sizes.items()}
+    filled = []
+    for part in plan.partitions:
+        size = known.get(part.name, known.get(str(part.index), 0))
+        blobs = tuple(replace(b, size=size) if b.what == "dtb" else b for b in part.blobs)
+        filled.append(replace(part, blobs=blobs))
+    return replace(plan, partitions=tuple(filled))
+
+
+# ---------------------------------------------------------------- what should be said again at boot
+
+def _notes(hardware: Hardware, partitions: list[PlanPartition]) -> list[str]:
+    out = []
+    for part in partitions:
+        for device, spec in part.devices:
+            if spec.dma == "unprotected":
+                out.append(f"partition {part.name}: {device.path} can write to all memory of the board by DMA "
+                           f"(dma: unprotected, {spec.span})")
+    if all(p.direct for p in partitions):
+        out.append("no core takes console input: every partition is direct, Ctrl-a and guest consoles are output only")
+    elif hardware.uart and not hardware.uart.intid:
+        out.append("no console input: the board's UART has no interrupt")
+    return out
