@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` alone explains itself; CONFIG= or O= (or a target) builds. See `make help`.
+
+# ---------------------------------------------------------------- what to build, and where to
+
+ifneq ($(origin CONFIG)$(origin O),undefinedundefined)
+.DEFAULT_GOAL := all
+else
+.DEFAULT_GOAL := help
+endif
+
+CONFIG ?= configs/demo
+IMAGE  := $(notdir $(abspath $(CONFIG)))
+O      ?= build/$(IMAGE)
+
+override CONFIG := $(patsubst $(CURDIR)/%,%,$(abspath $(CONFIG)))
+override O      := $(patsubst $(CURDIR)/%,%,$(abspath $(O)))
+CACHE  ?= .cache
+PYTHON := /usr/bin/python3
+export PYTHONDONTWRITEBYTECODE := 1
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+ifeq ($(filter -j%,$(MAKEFLAGS))$(filter --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+.DELETE_ON_ERROR:
+.SUFFIXES:
+SHELL := /bin/sh
+
+ifeq ($(V),1)
+Q :=
+say = :
+else
+Q := @
+say = printf '  %-7s %s\n'
+endif
+
+# ---------------------------------------------------------------- compilers
+
+CROSS_COMPILE ?= aarch64-linux-gnu-
+# A tool named on the command line or in the environment wins; make's own defaults do not count.
+tool = $(if $(filter default undefined,$(origin $(1))),$(2),$($(1)))
+ifneq ($(LLVM),)
+CC      := clang
+LD      := ld.lld
+OBJCOPY := llvm-objcopy
+HOSTCC  := clang
+else
+CC      := $(call tool,CC,$(CROSS_COMPILE)gcc)
+LD      := $(call tool,LD,$(CROSS_COMPILE)ld)
+OBJCOPY := $(call tool,OBJCOPY,$(CROSS_COMPILE)objcopy)
+HOSTCC  := $(call tool,HOSTCC,gcc)
+endif
+ifneq ($(findstring clang,$(CC)),)
+TARGET_FLAG := --target=aarch64-linux-gnu
+endif
+
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef \
+        -Wwrite-strings -Werror
+
+# ---------------------------------------------------------------- goals that build nothing
+
+NO_BUILD := help setup fetch lint unit clean distclean print-%
+ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
+-include $(O)/.config
+endif
+
+# ---------------------------------------------------------------- targets for people
+
+.PHONY: help all image run smoke test bench setup fetch menuconfig defconfig savedefconfig olddefconfig \
+        check show report lint unit gen reject system coverage clean distclean compile_commands FORCE
+
+help:
+	@echo 'Bulkhead: from a devicetree and a YAML file to isolated partitions.'
+	@echo
+	@echo '  make run             build configs/demo and start it under QEMU (Ctrl-a ? for help, Ctrl-a x ends)'
+	@echo '  make smoke           the same unattended: exit 0 when both guests answer'
+	@echo '  make test            all tests; parts: unit lint gen reject checker system'
+	@echo '  make bench           exact instruction counts against the recorded baseline'
+	@echo
+	@echo '  make all             bulkhead.elf, .bin, .itb, plan.json, report.html into O   (also: image)'
+	@echo '  make check           only check system.yaml, no build'
+	@echo '  make show            draw the plan: memory, cores, interrupts'
+	@echo '  make menuconfig      choose the code (also: defconfig savedefconfig olddefconfig)'
+	@echo '  make setup fetch     packages; the demo'"'"'s Linux (both happen by themselves when needed)'
+	@echo '  make clean           remove O;   make distclean: remove build/ and .cache/'
+	@echo
+	@echo '  CONFIG=FOLDER        defconfig + system.yaml, anywhere (default configs/demo)'
+	@echo '  O=FOLDER             output, anywhere (default build/<name of CONFIG>)'
+	@echo '  CROSS_COMPILE=PREFIX (default aarch64-linux-gnu-)   LLVM=1 or CC=clang   V=1: show commands'
+	@echo '  LINUX_KERNEL=FILE LINUX_INITRD=FILE   in place of Debian'"'"'s (for $${LINUX_KERNEL} in system.yaml)'
+
+OUTPUTS := $(O)/bulkhead.elf $(O)/bulkhead.bin $(O)/bulkhead.itb $(O)/plan.json
+all image: $(O)/image.stamp $(O)/compile_commands.json
+
+# ---------------------------------------------------------------- set-up: packages, Linux
+
+define setup_rule
+$(CACHE)/setup-$(1).stamp: scripts/setup
+	@mkdir -p $$(@D)
+	@scripts/setup $(1)
+	@touch $$@
+endef
+$(foreach group,build run test,$(eval $(call setup_rule,$(group))))
+SETUP := $(CACHE)/setup-build.stamp
+
+setup: $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
+
+ifneq ($(origin LINUX_KERNEL)$(origin LINUX_INITRD),undefinedundefined)
+FETCHED :=
+else
+FETCHED := $(CACHE)/fetch.stamp
+endif
+LINUX_KERNEL ?= $(abspath $(CACHE))/Image
+LINUX_INITRD ?= $(abspath $(CACHE))/initrd.gz
+export LINUX_KERNEL LINUX_INITRD
+
+$(CACHE)/fetch.stamp: scripts/fetch guests/linux/init $(wildcard guests/linux/tests/*) | $(SETUP)
+	@scripts/fetch --cache $(CACHE)
+	@touch $@
+fetch: $(CACHE)/fetch.stamp
+
+# ---------------------------------------------------------------- Kconfig
+
+AUTOCONF := $(O)/include/generated/autoconf.h
+
+$(O)/.config: $(CONFIG)/defconfig Kconfig $(wildcard boards/*/Kconfig) scripts/kconfig | $(SETUP)
+	@scripts/kconfig sync $(CONFIG) $(O)
+$(CONFIG)/defconfig:
+	@echo "make: error: $(CONFIG) is no configuration folder: it has no defconfig (see configs/demo)" >&2; exit 1
+$(AUTOCONF): $(O)/.config
+	@test -f $@ || { touch -d @0 $(O)/.config; scripts/kconfig sync $(CONFIG) $(O); }
+
+menuconfig defconfig savedefconfig olddefconfig: | $(SETUP)
+	@scripts/kconfig $@ $(CONFIG) $(O)
+
+# ---------------------------------------------------------------- the hypervisor: core.o
+
+PREFIX_MAP := -ffile-prefix-map=$(abspath $(O))=. -ffile-prefix-map=$(O)=. -ffile-prefix-map=$(CURDIR)=.
+
+CFLAGS := $(TARGET_FLAG) -std=c11 $(if $(CONFIG_OPTIMIZE_SIZE),-Os,-O2) -g $(PREFIX_MAP) \
+          -ffreestanding -fno-common -fno-pic -fno-pie -mgeneral-regs-only -mstrict-align \
+          -march=armv8-a -fno-asynchronous-unwind-tables -fno-strict-aliasing \
+          $(if $(CONFIG_BRANCH_PROTECTION),-mbranch-protection=bti,-mbranch-protection=none) \
+          $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong -mstack-protector-guard=global,-fno-stack-protector) \
+          $(WARN) -Wframe-larger-than=1024
+ifeq ($(TARGET_FLAG),)
+CFLAGS += -gno-record-gcc-switches --param=min-pagesize=0
+endif
+CPPFLAGS := -nostdinc -isystem $(shell $(CC) $(TARGET_FLAG) -print-file-name=include 2>/dev/null) \
+            -Isrc/include -include $(AUTOCONF)
+
+-include src/objects.mk
+CORE_OBJS := $(addprefix $(O)/obj/,$(obj-y))
+$(foreach object,$(CORE_OBJS),$(eval -include $(object:.o=.d)))
+
+# Every object depends on the command that makes it: another compiler or option rebuilds it.
+$(O)/obj/command: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(CFLAGS) $(CPPFLAGS) $(LD)' | cmp -s - $@ || \
+	 printf '%s\n' '$(CC) $(CFLAGS) $(CPPFLAGS) $(LD)' > $@
+FORCE:
+
+$(O)/obj/%.o: src/%.c $(AUTOCONF) $(O)/obj/command | $(SETUP)
+	@mkdir -p $(@D); $(say) CC $<
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+$(O)/obj/%.o: src/%.S $(AUTOCONF) $(O)/obj/command | $(SETUP)
+	@mkdir -p $(@D); $(say) AS $<
+	$(Q)$(CC) $(filter-out -std=c11,$(CFLAGS)) $(CPPFLAGS) -D__ASSEMBLY__ -MMD -MP -c -o $@ $<
+
+$(O)/core.o: $(CORE_OBJS) src/objects.mk
+	@$(say) LD $@
+	$(Q)$(LD) -r -o $@ $(CORE_OBJS)
+
+# ---------------------------------------------------------------- guests of the tree
+
+GUEST_CC      := $(CC) $(TARGET_FLAG)
+GUEST_OBJCOPY := $(OBJCOPY)
+-include guests/guests.mk
+guests-y := $(foreach guest,$(GUESTS),$(O)/guests/$(guest).bin $(O)/guests/$(guest).elf)
+
+# ---------------------------------------------------------------- the generated part
+
+YAML := $(CONFIG)/system.yaml
+GENERATOR := scripts/bulkhead $(wildcard scripts/hv*/*.py)
+NEEDS_LINUX := $(if $(shell grep -s 'LINUX_' $(YAML)),$(FETCHED))
+
+-include $(O)/generate.dep
+$(O)/generate.stamp: $(YAML) $(O)/core.o $(O)/.config $(GENERATOR) $(guests-y) $(NEEDS_LINUX) \
+                     $(wildcard $(LINUX_KERNEL) $(LINUX_INITRD)) src/include/hv/layout.h
+	@$(say) GEN '$(CONFIG)/system.yaml'
+	$(Q)scripts/bulkhead generate $(CONFIG) --core $(O)/core.o -O $(O) --kconfig $(O)/.config
+	@if [ -f $(O)/generate.d ]; then \
+	    sed -e '1s|^[^:]*:|$@:|' $(O)/generate.d > $(O)/generate.dep; fi
+	@touch $@
+
+GENERATED := layout.c tables.c images.S sizes.ld
+$(addprefix $(O)/,$(GENERATED)): $(O)/generate.stamp ; @:
+
+# Data only: neither hardening nor warnings about size apply, the rest is as for the core.
+$(O)/obj/gen/%.o: $(O)/%.c $(O)/obj/command
+	@mkdir -p $(@D); $(say) CC $<
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+$(O)/obj/gen/images.o: $(O)/images.S $(O)/generate.stamp $(O)/obj/command
+	@mkdir -p $(@D); $(say) AS $<
+	$(Q)$(CC) $(TARGET_FLAG) -c -I$(O) -o $@ $<
+GEN_OBJS := $(addprefix $(O)/obj/gen/,layout.o tables.o images.o)
+$(foreach object,$(GEN_OBJS),$(eval -include $(object:.o=.d)))
+
+$(O)/bulkhead.unchecked.elf: $(O)/core.o $(GEN_OBJS) $(O)/sizes.ld src/arch/arm64/hv.ld
+	@$(say) LD $@
+	$(Q)$(LD) -nostdlib -static --build-id=none -z noexecstack -z max-page-size=4096 --fatal-warnings --no-warn-rwx-segments \
+	    -L $(O) -T src/arch/arm64/hv.ld -Map $(O)/bulkhead.map -o $@ $(O)/core.o $(GEN_OBJS)
+
+# ---------------------------------------------------------------- the checker, and what it lets through
+
+HOST_O ?= $(O)/host
+HOSTCFLAGS := -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE
+-include src/check/check.mk
+
+HVCHECK ?= $(HOST_O)/hvcheck
+$(O)/image.stamp: $(O)/bulkhead.unchecked.elf $(HVCHECK) $(GENERATOR)
+	@rm -rf $(O)/unchecked $(OUTPUTS:$(O)/plan.json=); mkdir -p $(O)/unchecked
+	@$(say) IMAGE $(O)/bulkhead.elf
+	$(Q)scripts/bulkhead image $(O)/bulkhead.unchecked.elf -O $(O)/unchecked
+	@$(say) CHECK $(O)/bulkhead.elf
+	$(Q)$(HVCHECK) $(CONFIG) $(O)/unchecked/bulkhead.elf
+	@cd $(O) && mv unchecked/bulkhead.elf unchecked/bulkhead.bin unchecked/bulkhead.itb . && rm -rf unchecked
+	@touch $@
+
+$(O)/compile_commands.json: src/objects.mk $(O)/obj/command scripts/compile-commands
+	@scripts/compile-commands '$(CURDIR)' '$(CC) $(CFLAGS) $(CPPFLAGS)' $(obj-y) > $@
+
+# ---------------------------------------------------------------- looking, running, testing
+
+check: | $(SETUP) $(NEEDS_LINUX)
+	@scripts/bulkhead check $(CONFIG)
+show: | $(SETUP) $(NEEDS_LINUX)
+	@scripts/bulkhead show $(CONFIG)
+
+run: all | $(CACHE)/setup-run.stamp
+	@scripts/run $(O)
+smoke: all | $(CACHE)/setup-run.stamp
+	@$(PYTHON) tests/system/smoke.py $(O)
+
+test unit gen reject checker system lint coverage: | $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
+test gen reject checker system: | $(FETCHED)
+test unit gen reject checker system lint:
+	@tests/run $(if $(filter test,$@),all,$@)
+
+bench: | $(CACHE)/setup-run.stamp $(CACHE)/setup-build.stamp
+	@$(PYTHON) bench/bench.py
+
+clean:
+	rm -rf $(O)
+distclean:
+	rm -rf build $(CACHE)
+
+print-%:
+	@echo '$($*)'
