@@ -7,7 +7,7 @@ O ?= build
 GUEST_CC ?= $(CROSS_COMPILE)gcc
 GUEST_OBJCOPY ?= $(CROSS_COMPILE)objcopy
 
-GUESTS := hello
+GUESTS := hello probe
 GUEST_LINK_BASE := 0x40080000
 GUEST_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 GUEST_OUT := $(O)/guests
@@ -24,7 +24,7 @@ GUEST_LDFLAGS := -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,--build-id=no
 
 guest_common_src := $(wildcard $(GUEST_DIR)/common/*.c) $(GUEST_DIR)/common/vectors.S
 guest_sources = $(guest_common_src) $(wildcard $(GUEST_DIR)/$(1)/*.c $(GUEST_DIR)/$(1)/*.S) \
-	$(if $(wildcard $(GUEST_DIR)/$(1)/*.S),,$(GUEST_DIR)/common/start.S)
+	$(if $(wildcard $(GUEST_DIR)/$(1)/start.S),,$(GUEST_DIR)/common/start.S)
 guest_objects = $(patsubst $(GUEST_DIR)/%,$(GUEST_OUT)/obj/%.o,$(call guest_sources,$(1)))
 
 .PHONY: guests
