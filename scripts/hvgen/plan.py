@@ -14,7 +14,7 @@ from .guestmem import DTB_ROOM, Layout, NoRoom, lay_out
 from .images import Image
 from .model import (Blob, Device, DeviceSpec, Hardware, Mapping, Partition, Plan, PlanCpu, PlanPartition,
                     Region, System, Vuart)
-from .place import (KIB, MIB, PAGE, align_down, align_up, best_block, find_blocks, inside, merge,
+from .place import (KIB, MIB, PAGE, align_down, align_up, best_block, find_blocks, merge,
                     pages, subtract, table_pages, whole_pages)
 
 HV_CORE = 512 * KIB          # the hypervisor's code, data and layout
@@ -123,16 +123,14 @@ def hv_room(system: System, images: Dict[str, Image], tables: int) -> int:
 
 
 def hv_place(hardware: Hardware, size: int) -> Optional[Region]:
-    """2 MiB into the first bank that has the room there, else the first 2 MiB boundary that has it."""
+    """The first 2 MiB boundary with room, but the first 2 MiB of a bank (boot loaders live there) only if need be."""
     free = usable(hardware)
-    for bank in hardware.memory:
-        wanted = Region(align_up(bank.base, 2 * MIB) + 2 * MIB, size)
-        if inside(wanted, free):
-            return wanted
-    for hole in free:
-        wanted = Region(align_up(hole.base, 2 * MIB), size)
-        if wanted.end <= hole.end:
-            return wanted
+    heads = [Region(bank.base, align_up(bank.base, 2 * MIB) + 2 * MIB - bank.base) for bank in hardware.memory]
+    for holes in (subtract(free, heads), free):
+        for hole in holes:
+            wanted = Region(align_up(hole.base, 2 * MIB), size)
+            if wanted.end <= hole.end:
+                return wanted
     return None
 
 
