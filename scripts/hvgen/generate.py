@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plan -> files.  All contents are made before the first is written, so a refusal leaves nothing behind."""
+from __future__ import annotations
+
+import os
+from typing import Iterable, Mapping
+
+from . import emit_c, guest_dtb, tables
+from .fdt import parse
+from .model import Plan
+
+
+def write_if_changed(path: str, data: bytes) -> bool:
+    """Whole or not at all; an unchanged file keeps its time, so nothing is rebuilt for it."""
+    try:
+        with open(path, "rb") as file:
+            if file.read() == data:
+                return False
+    except OSError:
+        pass
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    part = f"{path}.part"
+    with open(part, "wb") as file:
+        file.write(data)
+    os.replace(part, path)
+    return True
+
+
+def dtb_path(out_dir: str, name: str) -> str:
+    return os.path.join(out_dir, f"{name}.dtb")
+
+
+def scripts() -> list[str]:
+    """The generator itself is an input of what it generates."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    own = [os.path.join(here, f) for f in sorted(os.listdir(here)) if f.endswith(".py")]
+    return own + [os.path.join(os.path.dirname(here), "bulkhead")]
+
+
+def inputs_of(plan: Plan, core_elf: str, more: Iterable[str]) -> list[str]:
+    files = [core_elf, plan.system.file, plan.hardware.dtb_file, *more]
+    for part in plan.partitions:
+        image = part.spec.image
+        files += [image.file] + ([image.initrd] if image.initrd else [])
+    files += scripts()
+    board = plan.hardware.folder
+    if os.path.isdir(board):
+        files += [os.path.join(board, f) for f in sorted(os.listdir(board)) if os.path.isfile(os.path.join(board, f))]
+    return list(dict.fromkeys(f for f in files if f))
+
+
+def depfile(target: str, inputs: Iterable[str]) -> str:
+    """For make: the target's prerequisites, and an empty rule for each so that a deleted one is no error."""
+    def escape(name: str) -> str:
+        return name.replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ")
+
+    names = [escape(i) for i in inputs]
+    return f"{escape(target)}: " + " \\\n  ".join(names) + "\n\n" + "".join(f"{n}:\n" for n in names)
+
+
+def contents(plan: Plan, core_elf: str, out_dir: str, more_inputs: Iterable[str] = ()) -> dict[str, bytes]:
+    """Every file of the output folder, by its path."""
+    core = emit_c.read_core(core_elf)
+    board = parse(plan.hardware.dtb)
+    trees = [guest_dtb.guest_dtb(plan, part, board) for part in plan.partitions]
+    sizes = emit_c.measure(plan, core)
+    made = tables.make_tables(plan, sizes)
+    absolute = os.path.abspath(out_dir)
+    dtb_paths = [dtb_path(absolute, part.name) for part in plan.partitions]
+    files: dict[str, bytes] = {}
+    for part, tree in zip(plan.partitions, trees):
+        files[dtb_path(out_dir, part.name)] = tree.data
+    texts = {
+        "layout.c": emit_c.layout_c(plan, made, [len(t.data) for t in trees]),
+        "tables.c": emit_c.tables_c(plan, made),
+        "images.S": emit_c.images_s(plan, dtb_paths),
+        "sizes.ld": emit_c.sizes_ld(plan, sizes),
+    }
+    for name, text in texts.items():
+        files[os.path.join(out_dir, name)] = text.encode()
+    deps = depfile(os.path.join(out_dir, "generate.stamp"), inputs_of(plan, core_elf, more_inputs))
+    files[os.path.join(out_dir, "generate.d")] = deps.encode()
+    return files
+
+
+def write_all(files: Mapping[str, bytes]) -> list[str]:
+    return [path for path, data in files.items() if write_if_changed(path, data)]
+
+
+def generate(plan: Plan, core_elf: str, out_dir: str, more_inputs: Iterable[str] = (),
+             more_files: Mapping[str, bytes] = {}) -> list[str]:
+    """Writes the output folder; returns the paths that changed.
+
+    more_files: what the caller wants written with the rest (plan.json, unpacked kernels), by path.
+    """
+    files = {**more_files, **contents(plan, core_elf, out_dir, more_inputs)}
+    return write_all(files)
