@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""boards/<board>/board.yaml: the few facts that a devicetree lacks.
+
+    description: one line                       # for people
+    devicetree: board.dts                       # .dts or .dtb; relative to the folder, default board.dts, then board.dtb
+    memory: [{base: 0x40000000, size: 4 GiB}]   # replaces the devicetree's, which a boot loader may have to fill in
+    firmware: [{base: 0x0, size: 512 KiB, what: secure firmware}]   # RAM that the layout must not use
+    console: /soc/serial@1000                   # path, label or alias; default: the devicetree's stdout-path
+    redistributor-stride: 256 KiB               # GICv4, where the devicetree does not say it
+"""
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import ruamel.yaml
+
+from .diag import Diagnostic, Refused, did_you_mean
+from .model import Region, Span
+
+KEYS = ("description", "devicetree", "memory", "firmware", "console", "redistributor-stride")
+UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+SIZE = re.compile(r"(0x[0-9a-fA-F_]+|[0-9][0-9_]*)\s*(B|KiB|MiB|GiB|TiB)?")
+
+
+@dataclass(frozen=True)
+class BoardFile:
+    """board.yaml, read and checked; paths are complete."""
+    file: str
+    devicetree: str
+    description: str = ""
+    memory: tuple[Region, ...] = ()
+    firmware: tuple[tuple[Region, str], ...] = ()
+    console: str = ""
+    console_span: Span = Span("")
+    devicetree_span: Span = Span("")
+    redist_stride: int = 0
+
+
+class _Reader:
+    """Collects what is wrong while it reads, so that all of it is reported at once."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.wrong: list[Diagnostic] = []
+
+    def refuse(self, span: Span, message: str, fix: str = "") -> None:
+        self.wrong.append(Diagnostic("BOARD-FILE", span, message, fix=fix))
+
+    def span(self, node: Any) -> Span:
+        mark = node.start_mark
+        return Span(self.file, mark.line + 1, mark.column + 1)
+
+    def mapping(self, node: Any, known: tuple[str, ...], what: str) -> dict[str, Any]:
+        """key -> value node; unknown and repeated keys are errors."""
+        if not isinstance(node, ruamel.yaml.nodes.MappingNode):
+            self.refuse(self.span(node), f"{what} must be a mapping with the keys {', '.join(known)}")
+            return {}
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            if name not in known:
+                self.refuse(self.span(key), f"unknown key '{name}' in {what}",
+                            did_you_mean(name, known) or f"the keys are {', '.join(known)}")
+            elif name in found:
+                self.refuse(self.span(key), f"key '{name}' stands twice in {what}")
+            else:
+                found[name] = value
+        return found
+
+    def text(self, node: Any, what: str) -> str:
+        if isinstance(node, ruamel.yaml.nodes.ScalarNode) and node.value.strip():
+            return str(node.value)
+        self.refuse(self.span(node), f"{what} must be text")
+        return ""
+
+    def number(self, node: Any, what: str) -> int:
+        match = SIZE.fullmatch(node.value.strip()) if isinstance(node, ruamel.yaml.nodes.ScalarNode) else None
+        if match is None:
+            self.refuse(self.span(node), f"{what} must be a number, as in 0x40000000 or 512 MiB")
+            return 0
+        return int(match[1].replace("_", ""), 0) * UNITS[match[2] or ""]
+
+    def regions(self, node: Any, key: str, named: bool) -> tuple[tuple[Region, str], ...]:
+        if not isinstance(node, ruamel.yaml.nodes.SequenceNode):
+            self.refuse(self.span(node), f"'{key}' must be a list of {{base: ..., size: ...}}")
+            return ()
+        known = ("base", "size", "what") if named else ("base", "size")
+        found = []
+        for item in node.value:
+            entry = self.mapping(item, known, f"an entry of '{key}'")
+            if "base" not in entry or "size" not in entry:
+                self.refuse(self.span(item), f"an entry of '{key}' needs base and size")
+                continue
+            base, size = self.number(entry["base"], "base"), self.number(entry["size"], "size")
+            if size == 0 or base % 4096 or size % 4096:
+                self.refuse(self.span(item), f"an entry of '{key}' must consist of whole 4 KiB pages, and of one at least")
+            found.append((Region(base, size), self.text(entry["what"], "what") if "what" in entry else "firmware"))
+        return tuple(found)
+
+
+def read(folder: str) -> BoardFile:
+    """Read <folder>/board.yaml."""
+    file = os.path.join(folder, "board.yaml")
+    reader = _Reader(file)
+    root = _compose(reader)
+    keys = reader.mapping(root, KEYS, "board.yaml") if root is not None else {}
+    board = BoardFile(
+        file=file,
+        devicetree=_devicetree(reader, folder, keys.get("devicetree")),
+        devicetree_span=reader.span(keys["devicetree"]) if "devicetree" in keys else Span(file),
+        description=reader.text(keys["description"], "description") if "description" in keys else "",
+        memory=tuple(r for r, _ in reader.regions(keys["memory"], "memory", False)) if "memory" in keys else (),
+        firmware=reader.regions(keys["firmware"], "firmware", True) if "firmware" in keys else (),
+        console=reader.text(keys["console"], "console") if "console" in keys else "",
+        console_span=reader.span(keys["console"]) if "console" in keys else Span(file),
+        redist_stride=reader.number(keys["redistributor-stride"], "redistributor-stride") if "redistributor-stride" in keys else 0)
+    if reader.wrong:
+        raise Refused(reader.wrong)
+    return board
+
+
+def _compose(reader: _Reader) -> Optional[Any]:
+    try:
+        with open(reader.file, encoding="utf-8") as stream:
+            root = ruamel.yaml.YAML().compose(stream)
+    except (OSError, UnicodeDecodeError) as error:
+        reader.refuse(Span(reader.file), f"board.yaml cannot be read: {getattr(error, 'strerror', None) or error}")
+    except ruamel.yaml.error.MarkedYAMLError as error:
+        mark = error.problem_mark
+        span = Span(reader.file, mark.line + 1, mark.column + 1) if mark else Span(reader.file)
+        reader.refuse(span, f"this is not YAML: {error.problem or error.context}")
+    else:
+        return root
+    return None
+
+
+def _devicetree(reader: _Reader, folder: str, node: Optional[Any]) -> str:
+    if node is not None:
+        file = os.path.join(folder, reader.text(node, "devicetree"))
+        if not os.path.isfile(file):
+            reader.refuse(reader.span(node), f"the devicetree {file} does not exist")
+        return file
+    for name in ("board.dts", "board.dtb"):
+        if os.path.isfile(os.path.join(folder, name)):
+            return os.path.join(folder, name)
+    if not reader.wrong:
+        reader.refuse(Span(reader.file), "the board has no devicetree: neither board.dts nor board.dtb is in its folder",
+                      "name one with 'devicetree:'")
+    return ""
