@@ -93,12 +93,13 @@ def roots_end(start: int, plan: Plan) -> int:
 
 
 def measure(plan: Plan, core: Core) -> Sizes:
-    """Pages of .text and .rw: core.o's sections in their order, stacks, writable roots."""
-    text = pages(in_order(0, core.text))
+    """Pages of .text and .rw: as src/arch/arm64/hv.ld places core.o's sections, stacks and writable roots."""
+    text = pages(in_order(0, sorted(core.text, key=lambda s: s.name != ".head")))
     base = plan.hv.base + text * PAGE
     at = roots_end(base + len(plan.cpus) * STACK_SLOT, plan)
     widest = max((s.align for s in core.data), default=1)
-    at = in_order((at + widest - 1) // widest * widest, core.data)
+    data = sorted(core.data, key=lambda s: not s.name.startswith((".data", ".sdata")))
+    at = in_order((at + widest - 1) // widest * widest, data)
     return Sizes(text, pages(at - base))
 
 

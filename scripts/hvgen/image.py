@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The linked ELF -> what one flashes: checksum written in, a flat file, and a FIT for U-Boot."""
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Optional
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from .generate import write_if_changed
+
+MASK = (1 << 64) - 1
+CHUNK = 1 << 16
+
+
+class ImageError(Exception):
+    """The ELF is not a linked hypervisor, or a tool failed."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    base: int
+    data: bytes
+
+
+def checksum(data: bytes) -> int:
+    """Two running sums over little-endian words, so that exchanged words show as well."""
+    if len(data) % 8:
+        raise ImageError(f"the tables' range has {len(data)} bytes, which are not whole words")
+    a = b = 0
+    for word, in struct.iter_unpack("<Q", data):
+        a = a + word & MASK
+        b = b + a & MASK
+    return a ^ (b << 32 & MASK | b >> 32)
+
+
+def symbols(elf: ELFFile, *names: str) -> tuple[int, ...]:
+    table = elf.get_section_by_name(".symtab")
+    found = {s.name: int(s["st_value"]) for s in table.iter_symbols() if s.name in names} if table else {}
+    missing = [n for n in names if n not in found]
+    if missing:
+        raise ImageError(f"no symbol {', '.join(missing)}")
+    return tuple(found[n] for n in names)
+
+
+def file_offset(elf: ELFFile, address: int, size: int) -> int:
+    for segment in elf.iter_segments():
+        if segment["p_type"] == "PT_LOAD":
+            start = address - segment["p_vaddr"]
+            if 0 <= start and start + size <= segment["p_filesz"]:
+                return int(segment["p_offset"] + start)
+    raise ImageError(f"{size} bytes at {address:#x} are in no segment")
+
+
+def with_checksum(data: bytes) -> bytes:
+    elf = ELFFile(BytesIO(data))
+    start, end, place = symbols(elf, "__ro_tables_start", "__ro_tables_end", "layout_checksum")
+    if not start <= end:
+        raise ImageError("__ro_tables_end stands before __ro_tables_start")
+    if start <= place < end:
+        raise ImageError("layout_checksum stands inside the range that it is the sum of")
+    begin = file_offset(elf, start, end - start)
+    at = file_offset(elf, place, 8)
+    value = struct.pack("<Q", checksum(data[begin:begin + end - start]))
+    return data[:at] + value + data[at + 8:]
+
+
+def flatten(data: bytes) -> Flat:
+    """PT_LOAD segments at their physical addresses, with .bss as zeros."""
+    elf = ELFFile(BytesIO(data))
+    loads = [s for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_memsz"]]
+    if not loads:
+        raise ImageError("nothing to load")
+    base = min(s["p_paddr"] for s in loads)
+    out = bytearray(max(s["p_paddr"] + s["p_memsz"] for s in loads) - base)
+    for s in loads:
+        at = s["p_paddr"] - base
+        out[at:at + s["p_filesz"]] = data[s["p_offset"]:s["p_offset"] + s["p_filesz"]]
+    return Flat(base, bytes(out))
+
+
+def address_cells(value: int) -> str:
+    return f"<{value:#x}>" if value < 1 << 32 else f"<{value >> 32:#x} {value & 0xffffffff:#x}>"
+
+
+def fit_source(base: int, entry: int, key: str = "") -> str:
+    """`os = "linux"`: U-Boot's bootm then hands over as to Linux, with the devicetree's address in x0."""
+    signature = f"""
+            signature-1 {{
+                algo = "sha256,rsa2048";
+                key-name-hint = "{key}";
+                sign-images = "kernel";
+            }};""" if key else ""
+    return f"""/dts-v1/;
+/ {{
+    description = "Bulkhead and its guests";
+    #address-cells = <1>;
+
+    images {{
+        bulkhead {{
+            description = "Bulkhead and its guests";
+            data = /incbin/("bulkhead.bin");
+            type = "kernel";
+            arch = "arm64";
+            os = "linux";
+            compression = "none";
+            load = {address_cells(base)};
+            entry = {address_cells(entry)};
+            hash-1 {{
+                algo = "sha256";
+            }};
+        }};
+    }};
+
+    configurations {{
+        default = "bulkhead";
+        bulkhead {{
+            description = "Bulkhead and its guests";
+            kernel = "bulkhead";{signature}
+        }};
+    }};
+}};
+"""
+
+
+def make_fit(flat: Flat, entry: int, keys: str = "", key: str = "", public: str = "") -> bytes:
+    """A FIT by U-Boot's mkimage; the same input gives the same bytes unless it is signed.
+
+    keys: folder with KEY.key and KEY.crt; public: U-Boot's control devicetree that takes up the public key.
+    """
+    tool = shutil.which("mkimage")
+    if tool is None:
+        raise ImageError("there is no mkimage: install u-boot-tools")
+    with tempfile.TemporaryDirectory(prefix="bulkhead-fit-") as folder:
+        with open(os.path.join(folder, "bulkhead.bin"), "wb") as file:
+            file.write(flat.data)
+        with open(os.path.join(folder, "bulkhead.its"), "w", encoding="ascii") as text:
+            text.write(fit_source(flat.base, entry, key if keys else ""))
+        command = [tool, "-f", "bulkhead.its"]
+        if keys:
+            command += ["-k", os.path.abspath(keys)] + (["-K", os.path.abspath(public)] if public else []) + ["-r"]
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0")}
+        done = subprocess.run([*command, "bulkhead.itb"], cwd=folder, env=environment, text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        made = os.path.join(folder, "bulkhead.itb")
+        if done.returncode or not os.path.exists(made):
+            raise ImageError(f"mkimage failed:\n{done.stdout}")
+        with open(made, "rb") as file:
+            return file.read()
+
+
+def make_image(elf_path: str, out_dir: str, keys: str = "", key: str = "", public: str = "",
+               elf_out: Optional[str] = None) -> list[str]:
+    """bulkhead.elf (with its checksum), bulkhead.bin and bulkhead.itb in out_dir; returns what changed."""
+    with open(elf_path, "rb") as file:
+        data = file.read()
+    try:
+        data = with_checksum(data)
+        flat = flatten(data)
+        entry = int(ELFFile(BytesIO(data))["e_entry"])
+    except (ELFError, struct.error) as error:
+        raise ImageError(f"{elf_path}: damaged ELF file: {error}") from error
+    except ImageError as error:
+        raise ImageError(f"{elf_path}: {error}") from error
+    fit = make_fit(flat, entry, keys, key, public)
+    files = {elf_out or os.path.join(out_dir, "bulkhead.elf"): data,
+             os.path.join(out_dir, "bulkhead.bin"): flat.data, os.path.join(out_dir, "bulkhead.itb"): fit}
+    return [path for path, content in files.items() if write_if_changed(path, content)]
