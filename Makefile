@@ -73,7 +73,7 @@ endif
 help:
 	@echo 'Bulkhead: from a devicetree and a YAML file to isolated partitions.'
 	@echo
-	@echo '  make run             build configs/demo and start it under QEMU (Ctrl-a ? for help, Ctrl-a x ends)'
+	@echo '  make run             build configs/demo and start it under QEMU (Ctrl-a ? for help, Ctrl-b x ends)'
 	@echo '  make smoke           the same unattended: exit 0 when both guests answer'
 	@echo '  make test            all tests; parts: unit lint gen reject checker system'
 	@echo '  make bench           exact instruction counts against the recorded baseline'
@@ -175,7 +175,7 @@ $(O)/core.o: $(CORE_OBJS) src/objects.mk
 # ---------------------------------------------------------------- guests of the tree
 
 GUEST_CC      := $(CC) $(TARGET_FLAG)
-GUEST_OBJCOPY := $(OBJCOPY)
+GUEST_OBJCOPY := $(CROSS_COMPILE)objcopy
 -include guests/guests.mk
 guests-y := $(foreach guest,$(GUESTS),$(O)/guests/$(guest).bin $(O)/guests/$(guest).elf)
 
@@ -239,9 +239,9 @@ show: | $(SETUP) $(NEEDS_LINUX)
 	@scripts/bulkhead show $(CONFIG)
 
 run: all | $(CACHE)/setup-run.stamp
-	@scripts/run $(O)
+	@scripts/run $(CONFIG) $(O)
 smoke: all | $(CACHE)/setup-run.stamp
-	@$(PYTHON) tests/system/smoke.py $(O)
+	@$(PYTHON) tests/system/smoke.py $(CONFIG) $(O)
 
 test unit gen reject checker system lint coverage: | $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
 test gen reject checker system: | $(FETCHED)

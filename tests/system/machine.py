@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine under QEMU for the tests: starts it, reads and types on its serial ports, ends it.
+
+    with Machine(board_arguments("qemu-virt-arm64") + ["-kernel", "build/demo/bulkhead.bin"]) as machine:
+        machine.expect(r"Linux is up: 2 CPUs", 60)
+        machine.send("echo $((6*7))\\n")
+        machine.expect(r"42")
+
+Every wait has a limit. On a failure the whole serial text is left in build/test-logs/.
+"""
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Optional, Pattern, Sequence, Union
+
+REPO = Path(__file__).resolve().parents[2]
+LOGS = REPO / "build/test-logs"
+QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
+
+# A loaded machine runs tests more slowly; the limits are for a quiet one with 2 cores.
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
+
+
+class ConsoleError(AssertionError):
+    """What was awaited did not come."""
+
+
+def board_arguments(board: str, **change: str) -> list[str]:
+    """QEMU's arguments for a board, from its folder; cpu=, smp=, m= replace what stands there."""
+    text = (REPO / "boards" / board / "qemu.args").read_text(encoding="utf-8")
+    arguments = shlex.split(text, comments=True)
+    for name, value in change.items():
+        option = f"-{name}"
+        if option in arguments:
+            arguments[arguments.index(option) + 1] = value
+        else:
+            arguments += [option, value]
+    return arguments
+
+
+def qemu_version() -> tuple[int, int]:
+    out = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = re.search(r"version (\d+)\.(\d+)", out)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+class Port:
+    """One serial port: all text that came, and a position up to which it has been looked at."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ours, self.theirs = socket.socketpair()
+        self.text = ""
+        self.position = 0
+        self.changed = threading.Condition()
+        self.closed = False
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data = self.ours.recv(65536)
+            except OSError:
+                data = b""
+            with self.changed:
+                if not data:
+                    self.closed = True
+                self.text += data.decode("utf-8", "replace").replace("\r", "")
+                self.changed.notify_all()
+            if not data:
+                return
+
+    def send(self, text: Union[str, bytes], pause: float = 0.0) -> None:
+        """Type; with a pause after each character where the receiver has a small FIFO."""
+        data = text.encode() if isinstance(text, str) else text
+        if pause == 0.0:
+            self.ours.sendall(data)
+            return
+        for index in range(len(data)):
+            self.ours.sendall(data[index:index + 1])
+            time.sleep(pause)
+
+    def expect(self, pattern: Union[str, Pattern[str]], timeout: float = 30.0,
+               never: Optional[str] = None) -> "re.Match[str]":
+        """Wait for the pattern after what was matched last; fail at once if `never` comes first."""
+        compiled = re.compile(pattern, re.MULTILINE) if isinstance(pattern, str) else pattern
+        deadline = time.monotonic() + timeout * PATIENCE
+        with self.changed:
+            while True:
+                rest = self.text[self.position:]
+                found = compiled.search(rest)
+                unwanted = re.search(never, rest, re.MULTILINE) if never else None
+                if unwanted and (not found or unwanted.start() < found.start()):
+                    raise ConsoleError(f"{self.name}: came '{unwanted.group(0)}' while waiting for "
+                                       f"/{compiled.pattern}/; the last lines:\n{self.tail()}")
+                if found:
+                    self.position += found.end()
+                    return found
+                left = deadline - time.monotonic()
+                if self.closed or left <= 0:
+                    why = "the machine ended" if self.closed else f"{timeout * PATIENCE:.0f} s went by"
+                    raise ConsoleError(f"{self.name}: {why} without /{compiled.pattern}/; the last lines:\n"
+                                       f"{self.tail()}")
+                self.changed.wait(min(left, 1.0))
+
+    def absent(self, pattern: str, seconds: float) -> None:
+        """Fail if the pattern comes within the given time. Does not move the position."""
+        deadline = time.monotonic() + seconds
+        with self.changed:
+            while time.monotonic() < deadline:
+                found = re.search(pattern, self.text[self.position:], re.MULTILINE)
+                if found:
+                    raise ConsoleError(f"{self.name}: '{found.group(0)}' must not come")
+                self.changed.wait(max(0.0, min(0.5, deadline - time.monotonic())))
+
+    def of(self, partition: str) -> str:
+        """What one partition has printed so far: its lines, without the prefix."""
+        prefix = f"{partition}| "
+        with self.changed:
+            return "\n".join(line[len(prefix):] for line in self.text.split("\n") if line.startswith(prefix))
+
+    def tail(self, lines: int = 25) -> str:
+        return "\n".join("    | " + line for line in self.text.rstrip("\n").split("\n")[-lines:])
+
+    def close(self) -> None:
+        for end in (self.theirs, self.ours):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            end.close()
+
+
+class Machine:
+    """QEMU with `ports` serial ports; the first one's methods are the machine's own."""
+
+    def __init__(self, arguments: Sequence[str], ports: int = 1, name: str = "machine", limit: float = 300.0) -> None:
+        self.name = name
+        self.limit = limit * PATIENCE
+        self.ports = [Port(f"serial {index}") for index in range(ports)]
+        self.command = [QEMU, "-display", "none", "-monitor", "none", *arguments]
+        for index, port in enumerate(self.ports):
+            self.command += ["-chardev", f"socket,id=serial{index},fd={port.theirs.fileno()}",
+                             "-serial", f"chardev:serial{index}"]
+        self.process: Optional[subprocess.Popen[str]] = None
+        self.timer: Optional[threading.Timer] = None
+        self.errors = ""
+
+    def __enter__(self) -> "Machine":
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            pass_fds=[port.theirs.fileno() for port in self.ports], start_new_session=True)
+        for port in self.ports:
+            port.theirs.close()
+        self.timer = threading.Timer(self.limit, self.kill)
+        self.timer.daemon = True
+        self.timer.start()
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        self.kill()
+        if self.timer:
+            self.timer.cancel()
+        for port in self.ports:
+            port.close()
+        if error is not None:
+            log = self.keep_log()
+            print(f"command: {shlex.join(self.command)}\nserial text: {log}")
+
+    def kill(self) -> None:
+        """End this machine's QEMU, and no other."""
+        process = self.process
+        if process is None or process.stdout is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+        if not process.stdout.closed:
+            self.errors += process.stdout.read()
+            process.stdout.close()
+
+    def keep_log(self) -> Path:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        path = LOGS / (re.sub(r"[^A-Za-z0-9_.=-]+", "_", self.name) + ".log")
+        parts = [shlex.join(self.command), self.errors]
+        for port in self.ports:
+            parts += [f"---- {port.name}", port.text]
+        path.write_text("\n".join(parts), encoding="utf-8")
+        return path
+
+    def ended(self, timeout: float = 30.0) -> int:
+        """Wait until QEMU ends by itself; its exit status."""
+        assert self.process is not None
+        try:
+            return self.process.wait(timeout * PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise ConsoleError(f"the machine still runs; the last lines:\n{self.ports[0].tail()}") from None
+
+    # The first serial port's methods, since most machines have only that.
+    @property
+    def text(self) -> str:
+        return self.ports[0].text
+
+    def expect(self, pattern: Union[str, Pattern[str]], timeout: float = 30.0,
+               never: Optional[str] = None) -> "re.Match[str]":
+        return self.ports[0].expect(pattern, timeout, never)
+
+    def absent(self, pattern: str, seconds: float) -> None:
+        self.ports[0].absent(pattern, seconds)
+
+    def send(self, text: Union[str, bytes], pause: float = 0.0) -> None:
+        self.ports[0].send(text, pause)
+
+    def of(self, partition: str) -> str:
+        return self.ports[0].of(partition)
