@@ -7,7 +7,7 @@ O ?= build
 GUEST_CC ?= $(CROSS_COMPILE)gcc
 GUEST_OBJCOPY ?= $(CROSS_COMPILE)objcopy
 
-GUESTS := hello probe
+GUESTS := hello probe victim memtest devtest attacker
 GUEST_LINK_BASE := 0x40080000
 GUEST_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 GUEST_OUT := $(O)/guests

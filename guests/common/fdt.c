@@ -265,6 +265,20 @@ uint32_t fdt_interrupt(int node, uint32_t index)
     return be32(at + 4) + (be32(at) == 0 ? 32 : 16);
 }
 
+bool fdt_owns_interrupt(uint32_t intid)
+{
+    struct walk walk = {.depth = -1};
+    while (next_node(&walk)) {
+        uint32_t named;
+        for (uint32_t i = 0; (named = fdt_interrupt(walk.trail[walk.depth], i)) != 0; i++) {
+            if (named == intid) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Nodes by device_type: `memory` and `cpu` have it. */
 static int next_of_type(struct walk *walk, const char *type)
 {

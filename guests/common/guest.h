@@ -90,6 +90,7 @@ const void *fdt_property(int node, const char *name, uint32_t *size);
 const char *fdt_string(int node, const char *name);      /* "" if absent */
 bool fdt_reg(int node, uint32_t index, struct fdt_range *range);  /* translated through `ranges` */
 uint32_t fdt_interrupt(int node, uint32_t index);        /* GIC INTID, 0 if absent */
+bool fdt_owns_interrupt(uint32_t intid);                 /* does any node name it? */
 uint32_t fdt_memory(struct fdt_range *ranges, uint32_t room);
 uint32_t fdt_cpus(uint64_t *mpidrs, uint32_t room);      /* how many there are, maybe more than room */
 int fdt_console(void);                                   /* node of stdout-path, or the first PL011 */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tries to reach what is not its own. Commands come from /chosen/bootargs ("attack=NAME[:ADDRESS]",
+ * more after commas) and then from the console. What survives says what it saw and either "held" or
+ * "BREACH"; an attack that a hypervisor should end says "attack NAME: going" before and nothing after.
+ */
+#include "attacker.h"
+
+static uint64_t cpus[16];
+static uint32_t breaches, tried;
+uint32_t own_cpus;
+struct fdt_range own_ram;
+static volatile uint32_t interrupts_seen;
+
+uint32_t take_interrupts(void)
+{
+    irq_enable();
+    isb();
+    irq_disable();
+    uint32_t seen = interrupts_seen;
+    interrupts_seen = 0;
+    return seen;
+}
+
+void guest_irq(uint32_t intid)
+{
+    interrupts_seen++;
+    if (intid == timer_intid()) {
+        timer_off();
+    } else if (intid == console.intid) {
+        pl011_ack(&console);
+    } else if (intid >= 16) {
+        gic_disable(intid);         /* whatever it is, once is enough */
+    }
+}
+
+void verdict(bool held)
+{
+    tried++;
+    breaches += !held;
+    print(": %s\n", held ? "held" : "BREACH");
+}
+
+static const struct attack *find_attack(const char *name, size_t length)
+{
+    for (const struct attack *attack = attacks; attack->name != NULL; attack++) {
+        if (strlen(attack->name) == length && memcmp(attack->name, name, length) == 0) {
+            return attack;
+        }
+    }
+    return NULL;
+}
+
+static void restore(void)
+{
+    irq_disable();
+    gic_init();
+    if (console.intid != 0) {
+        pl011_init(&console);
+        gic_enable(console.intid);
+        pl011_rx_irq(&console);
+    }
+}
+
+static void run_attack(const struct attack *attack, uint64_t address)
+{
+    if (attack->ends) {
+        print("attack %s: going, 0x%lx\n", attack->name, address);
+    }
+    attack->run(attack->name, address);
+    restore();
+}
+
+static void run_all(void)
+{
+    tried = 0;
+    breaches = 0;
+    for (const struct attack *attack = attacks; attack->name != NULL; attack++) {
+        if (!attack->ends) {
+            run_attack(attack, 0);
+        }
+    }
+    print("attacker: %u held, %u breaches\n", tried - breaches, breaches);
+}
+
+static void list_attacks(void)
+{
+    print("attacker: all | list | NAME [ADDRESS]; those with * are meant to be its end\n");
+    for (const struct attack *attack = attacks; attack->name != NULL; attack++) {
+        print("  %-16s%c %s\n", attack->name, attack->ends ? '*' : ' ', attack->what);
+    }
+}
+
+/* One command: NAME, then ':' or ' ' and a number. Gives where it ended. */
+static const char *run_command(const char *text)
+{
+    size_t length = 0;
+    while (text[length] != '\0' && text[length] != ':' && text[length] != ' ' && text[length] != ',') {
+        length++;
+    }
+    const char *end = text + length;
+    uint64_t address = *end == ':' || *end == ' ' ? str_number(end + 1, &end) : 0;
+    const struct attack *attack = find_attack(text, length);
+    if (attack != NULL) {
+        run_attack(attack, address);
+    } else if (str_prefix(text, "all")) {
+        run_all();
+    } else if (length > 0) {
+        list_attacks();
+    }
+    return end;
+}
+
+static void run_bootargs(void)
+{
+    int chosen = fdt_path("/chosen");
+    const char *at = chosen == FDT_NONE ? "" : fdt_string(chosen, "bootargs");
+    while (*at != '\0' && !str_prefix(at, "attack=")) {
+        at++;
+    }
+    if (*at == '\0') {
+        return;
+    }
+    at += strlen("attack=");
+    do {
+        at = run_command(at);
+    } while (*at == ',' && *++at != '\0');
+}
+
+int main(uint64_t early)
+{
+    static char line[80];
+    (void)early;
+    own_cpus = fdt_cpus(cpus, ARRAY_COUNT(cpus));
+    fdt_memory(&own_ram, 1);
+    print("attacker: ready, %u vCPU%s, RAM 0x%lx to 0x%lx\n", own_cpus, own_cpus == 1 ? "" : "s",
+          own_ram.base, own_ram.base + own_ram.size - 1);
+    restore();
+    run_bootargs();
+    for (;;) {
+        wfi();                      /* interrupts stay masked: only take_interrupts lets them in */
+        take_interrupts();
+        while (console.base != 0 && console_line(line, sizeof(line))) {
+            run_command(line);
+        }
+    }
+}
