@@ -15,7 +15,7 @@ from .images import Image
 from .model import (Blob, Device, DeviceSpec, Hardware, Mapping, Partition, Plan, PlanCpu, PlanPartition,
                     Region, System, Vuart)
 from .place import (KIB, MIB, PAGE, align_down, align_up, best_block, find_blocks, merge,
-                    pages, subtract, table_pages, whole_pages)
+                    overlap, pages, subtract, table_pages, whole_pages)
 
 HV_CORE = 512 * KIB          # the hypervisor's code, data and layout
 HV_STACK = 8 * KIB           # of each core, with its guard page
@@ -31,20 +31,12 @@ def make(hardware: Hardware, system: System, images: Dict[str, Image]) -> Plan:
     hv, memory = _place(hardware, system, images)
     cpus = _cpus(hardware, system)
     vuarts = _vuarts(hardware, system)
-    found: list[Diagnostic] = []
-    partitions = []
-    for index, part in enumerate(system.partitions):
-        try:
-            layout = lay_out(part.image, images[part.name], _first(memory[index]))
-        except NoRoom as error:
-            found.append(Diagnostic(error.rule, part.image.file_span, f"image of partition '{part.name}': {error}",
-                                    ((part.memory.span, "the partition's memory"),),
-                                    "give the partition more memory" if error.rule == "IMG-SIZE" else
-                                    "link it for the partition's memory, or fix that with 'memory: {size:, guest:}'"))
-            continue
-        partitions.append(_partition(hardware, part, index, cpus, memory[index], layout, vuarts[index]))
+    layouts = [fit(part, images[part.name], _first(ram)) for part, ram in zip(system.partitions, memory)]
+    found = [answer for answer in layouts if isinstance(answer, Diagnostic)]
     if found:
         raise Refused(found)
+    partitions = [_partition(hardware, part, index, cpus, memory[index], layout, vuarts[index])
+                  for index, (part, layout) in enumerate(zip(system.partitions, layouts)) if isinstance(layout, Layout)]
     taken = [hv] + [Region(m.pa, m.size) for ram in memory for m in ram]
     return Plan(hardware=hardware, system=system, hv=hv, text_offset=hv.base - hardware.memory[0].base,
                 cpus=cpus, partitions=tuple(partitions), console_cpu=_console_cpu(cpus, partitions),
@@ -100,6 +92,13 @@ def guest_ranges(hardware: Hardware, part: Partition) -> tuple[Region, ...]:
     banks = whole_pages(merge(hardware.memory))
     first = next((n for n, b in enumerate(banks) if b.size >= min(size, SMALL_BANK)), 0)
     return _fill(banks[first:], size) or _fill(banks, size) or (Region(banks[0].base, size),)
+
+
+def first_range(hardware: Hardware, part: Partition) -> Optional[Region]:
+    """The guest's first contiguous range, where it is known before placement."""
+    if not unprotected(part):
+        return merge(guest_ranges(hardware, part))[0]
+    return fixed_range(part)
 
 
 def _fill(banks: Iterable[Region], size: int) -> tuple[Region, ...]:
@@ -169,7 +168,9 @@ def _no_room_for_hv(hardware: Hardware, system: System, size: int) -> Diagnostic
 def _allocate(hardware: Hardware, system: System, hv: Region) -> list[tuple[Mapping, ...]]:
     """RAM of each partition: fixed ones first, then by largest block, then by size."""
     free = subtract(usable(hardware), (hv,))
-    _refuse_too_much(hardware, system, hv, free)
+    refused = fixed_on_hypervisor(system, hv) + too_much_memory(hardware, system, hv)
+    if refused:
+        raise Refused(refused)
     ram: dict[int, tuple[Mapping, ...]] = {}
     for index in sorted(range(len(system.partitions)), key=lambda i: _order(system.partitions[i], i)):
         part = system.partitions[index]
@@ -249,11 +250,28 @@ def _scatter(ipa: Optional[int], size: int, free: tuple[Region, ...]) -> Optiona
     return None
 
 
-def _refuse_too_much(hardware: Hardware, system: System, hv: Region, free: tuple[Region, ...]) -> None:
+def fixed_on_hypervisor(system: System, hv: Region) -> list[Diagnostic]:
+    out = []
+    for part in system.partitions:
+        fixed = fixed_range(part)
+        if fixed and overlap(fixed, hv):
+            out.append(Diagnostic("MEM-HYPERVISOR", part.memory.span,
+                                  f"memory {hex_range(fixed.base, fixed.size)} of partition '{part.name}' overlaps the "
+                                  f"hypervisor at {hex_range(hv.base, hv.size)}",
+                                  fix=f"begin at {align_up(hv.end, 2 * MIB):#x} or later, or leave 'physical:' out"))
+    return out
+
+
+def fixed_range(part: Partition) -> Optional[Region]:
+    physical = part.memory.physical
+    return None if physical is None else Region(physical, part.memory.size)
+
+
+def too_much_memory(hardware: Hardware, system: System, hv: Region) -> list[Diagnostic]:
     asked = sum(p.memory.size for p in system.partitions)
-    there = sum(r.size for r in free)
+    there = sum(r.size for r in subtract(usable(hardware), (hv,)))
     if asked <= there:
-        return
+        return []
     total = sum(r.size for r in hardware.memory)
     largest = max(system.partitions, key=lambda p: p.memory.size)
     notes = [(p.memory.span, f"partition '{p.name}': {size_text(p.memory.size)}") for p in system.partitions]
@@ -262,8 +280,8 @@ def _refuse_too_much(hardware: Hardware, system: System, hv: Region, free: tuple
                f"less {size_text(hv.size)} for the hypervisor and the guests' images")
     if kept:
         message += f", less {size_text(kept)} kept for firmware"
-    raise Refused([Diagnostic("MEM-TOO-MUCH", largest.memory.span, message, tuple(notes),
-                              f"take away at least {size_text(asked - there)}")])
+    return [Diagnostic("MEM-TOO-MUCH", largest.memory.span, message, tuple(notes),
+                       f"take away at least {size_text(asked - there)}")]
 
 
 def _no_place(part: Partition, free: tuple[Region, ...]) -> Diagnostic:
@@ -272,6 +290,17 @@ def _no_place(part: Partition, free: tuple[Region, ...]) -> Diagnostic:
     return Diagnostic("MEM-NO-PLACE", part.memory.span,
                       f"no free range fits the {size_text(part.memory.size)} of partition '{part.name}'{at}",
                       fix="a smaller alignment, or other fixed addresses, leave larger ranges")
+
+
+def fit(part: Partition, image: Image, ram: Region) -> Union[Layout, Diagnostic]:
+    """The image's place in the guest's first range of memory, or why there is none."""
+    try:
+        return lay_out(part.image, image, ram)
+    except NoRoom as error:
+        mend = ("give the partition more memory" if error.rule == "IMG-SIZE" else
+                "link it for the partition's memory, or move that with memory: {size: ..., guest: ...}")
+        return Diagnostic(error.rule, part.image.file_span, f"image of partition '{part.name}': {error}",
+                          ((part.memory.span, "its memory is given here"),), mend)
 
 
 def _first(ram: tuple[Mapping, ...]) -> Region:
@@ -304,7 +333,7 @@ def _devices(hardware: Hardware, part: Partition) -> list[tuple[DeviceSpec, Devi
 
 def _vuarts(hardware: Hardware, system: System) -> list[Optional[Vuart]]:
     """The console's own page and interrupt; a direct partition's interrupt must be real and unused."""
-    page = _vuart_page(hardware)
+    page = vuart_page(hardware)
     spare = spare_spis(hardware)
     shared = hardware.uart.intid if hardware.uart and hardware.uart.intid >= 32 else 0
     out: list[Optional[Vuart]] = []
@@ -330,7 +359,7 @@ def spare_spis(hardware: Hardware) -> list[int]:
     return [intid for intid in range(32, top) if intid not in used]
 
 
-def _vuart_page(hardware: Hardware) -> int:
+def vuart_page(hardware: Hardware) -> int:
     if hardware.uart:
         return align_down(hardware.uart.region.base, PAGE)
     gic = hardware.gic

@@ -55,30 +55,40 @@ class _Reader:
 
 def load(file: str, out: str = "", root: str = "", environment: Optional[dict[str, str]] = None) -> System:
     """Read system.yaml, or raise Refused.  Image names: beside the file, then in `out`, then in `root`."""
+    system, found = read(file, out, root, environment)
+    if found or system is None:
+        raise Refused(found)
+    return system
+
+
+def read(file: str, out: str = "", root: str = "",
+         environment: Optional[dict[str, str]] = None) -> tuple[Optional[System], list[Diagnostic]]:
+    """What could be understood of the file, and everything that is wrong with it."""
     try:
         with open(file, encoding="utf-8") as stream:
             text = stream.read()
     except OSError as error:
-        raise Refused([Diagnostic("FILE-MISSING", Span(file), f"cannot be read: {error.strerror}",
-                                  fix="a configuration folder holds system.yaml and defconfig")]) from None
+        return None, [Diagnostic("FILE-MISSING", Span(file), f"cannot be read: {error.strerror}",
+                                 fix="a configuration folder holds system.yaml and defconfig")]
     except UnicodeDecodeError:
-        raise Refused([Diagnostic("YAML-SYNTAX", Span(file), "is not UTF-8 text")]) from None
+        return None, [Diagnostic("YAML-SYNTAX", Span(file), "not valid YAML: it is not UTF-8 text")]
     folder = os.path.dirname(file) or "."
     search = tuple(dict.fromkeys(p for p in (folder, out, root) if p))
     return parse(text, file, search, dict(os.environ) if environment is None else environment)
 
 
-def parse(text: str, file: str, search: tuple[str, ...] = (), environment: Optional[dict[str, str]] = None) -> System:
-    """The System that a text describes, or Refused."""
+def parse(text: str, file: str, search: tuple[str, ...] = (),
+          environment: Optional[dict[str, str]] = None) -> tuple[Optional[System], list[Diagnostic]]:
+    """The same for a text."""
     reader = _Reader(file, search, environment or {})
-    root = _compose(text, file)
-    system = _system(reader, root) if root is not None else None
+    try:
+        root = _compose(text, file)
+    except Refused as refused:
+        return None, list(refused.diagnostics)
     if root is None:
-        reader.found.append(Diagnostic("SYSTEM-EMPTY", Span(file), "the file is empty: it names no board and no partition",
-                                       fix="begin with 'board: NAME' and 'partitions:'"))
-    if reader.found or system is None:
-        raise Refused(reader.found)
-    return system
+        return None, [Diagnostic("SYSTEM-EMPTY", Span(file), "the file is empty: it names no board and no partition",
+                                 fix="begin with 'board: NAME' and 'partitions:'")]
+    return _system(reader, root), reader.found
 
 
 # ---------------------------------------------------------------- YAML

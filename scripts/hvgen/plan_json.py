@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plan.json: the plan for programs.  Addresses are strings in hex, sizes are numbers of bytes."""
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .model import Mapping, Plan, PlanPartition, Region
+
+FORMAT = 1
+
+
+def text(plan: Plan) -> str:
+    return json.dumps(_plan(plan), indent=2) + "\n"
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    hardware = plan.hardware
+    return {
+        "format": FORMAT,
+        "image": plan.system.name,
+        "board": {"name": hardware.name, "model": hardware.model,
+                  "memory": [_region(r) for r in hardware.memory],
+                  "reserved": [{**_region(r), "why": why} for r, why in hardware.reserved]},
+        "hypervisor": {**_region(plan.hv), "text_offset": plan.text_offset},
+        "pa_bits": plan.pa_bits,
+        "console_cpu": plan.console_cpu,
+        "cpus": [{"board_index": c.board_index, "mpidr": hex(c.mpidr), "redistributor": hex(c.redist),
+                  "partition": plan.partitions[c.partition].name, "vcpu": c.vcpu} for c in plan.cpus],
+        "partitions": [_partition(plan, p) for p in plan.partitions],
+        "free": [_region(r) for r in plan.free],
+        "notes": list(plan.notes),
+    }
+
+
+def _partition(plan: Plan, part: PlanPartition) -> dict[str, Any]:
+    spec = part.spec
+    return {
+        "name": part.name, "vmid": part.vmid, "line": spec.span.line,
+        "cpus": [plan.cpus[c].board_index for c in part.cpus],
+        "interrupts": spec.interrupts, "on_fault": spec.on_fault, "dma_unprotected": part.dma_unprotected,
+        "ipa_bits": part.ipa_bits, "entry": hex(part.entry),
+        "devicetree": {"guest": hex(part.dtb_ipa), "room": part.dtb_room},
+        "initrd": None if part.initrd is None else _region(part.initrd),
+        "memory": [_mapping(m) for m in part.ram],
+        "devices": [{"path": device.path, "line": given.span.line, "interrupts": [i.intid for i in device.interrupts],
+                     "dma": given.dma or "none"} for device, given in part.devices],
+        "device_memory": [{**_mapping(m), "device": m.what} for m in part.mappings if m.kind == "device"],
+        "images": [{"what": b.what, "guest": hex(b.ipa), "physical": hex(b.pa), "size": b.size}
+                   for b in part.blobs if b.what != "dtb"],
+        "spis": list(part.spis), "ppis": list(part.ppis),
+        "vuart": None if part.vuart is None else {"guest": hex(part.vuart.ipa), "interrupt": part.vuart.intid},
+    }
+
+
+def _region(region: Region) -> dict[str, Any]:
+    return {"base": hex(region.base), "size": region.size}
+
+
+def _mapping(mapping: Mapping) -> dict[str, Any]:
+    return {"guest": hex(mapping.ipa), "physical": hex(mapping.pa), "size": mapping.size}
