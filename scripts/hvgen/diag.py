@@ -30,6 +30,10 @@ class Refused(Exception):
         super().__init__("\n".join(render(d) for d in self.diagnostics))
 
 
+class Failed(Exception):
+    """Not the input's fault: a tool is missing, or an object file is not what it should be."""
+
+
 def sort(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """By position; what is said twice is said once."""
     once = list(dict.fromkeys(diagnostics))

@@ -10,9 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import Iterable, Optional, Sequence
 
+from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from .model import Device, Plan, PlanPartition, Region, Uart
+from .diag import Failed
+from .model import Plan, PlanPartition, Region, Uart
 from .tables import (PAGE, STACK_SLOT, Sizes, Stage2, Table, Tables, ident, size_text,
                      start_of_stage2)
 
@@ -26,7 +28,7 @@ CONDUIT = {"smc": "LAYOUT_CONDUIT_SMC", "hvc": "LAYOUT_CONDUIT_HVC", "none": "LA
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 0x1, 0x2, 0x4
 
 
-class CoreError(Exception):
+class CoreError(Failed):
     """core.o is not what the generator can lay out."""
 
 
@@ -50,7 +52,10 @@ def read_core(path: str) -> Core:
     text: list[Section] = []
     data: list[Section] = []
     with open(path, "rb") as file:
-        elf = ELFFile(file)
+        try:
+            elf = ELFFile(file)
+        except ELFError as error:
+            raise CoreError(f"{path}: not an object file: {error}") from error
         for section in elf.iter_sections():
             flags = section["sh_flags"]
             size = section["sh_size"]

@@ -14,13 +14,14 @@ from typing import Optional
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from .diag import Failed
 from .generate import write_if_changed
 
 MASK = (1 << 64) - 1
 CHUNK = 1 << 16
 
 
-class ImageError(Exception):
+class ImageError(Failed):
     """The ELF is not a linked hypervisor, or a tool failed."""
 
 

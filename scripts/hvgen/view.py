@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan as rows for people: what `bulkhead show` prints and report.html draws."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from .model import Plan, Region
+from .place import merge, subtract
+
+FREE, RESERVED, HYPERVISOR = -1, -2, -3      # owners that are no partition
+
+
+@dataclass(frozen=True)
+class MemoryRow:
+    region: Region
+    owner: int                         # partition index or one of the above
+    what: str
+    ipa: Optional[int] = None          # where the partition sees it
+
+
+@dataclass(frozen=True)
+class CoreRow:
+    number: int                        # as in system.yaml: position in the board's /cpus
+    path: str
+    kind: str
+    mpidr: int
+    owner: int
+    vcpu: int                          # -1: nobody's
+    note: str
+
+
+@dataclass(frozen=True)
+class IrqRow:
+    intid: int
+    edge: bool
+    what: str
+    owner: int
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"SPI {self.intid - 32}" if self.intid >= 32 else f"PPI {self.intid - 16}"
+
+
+@dataclass(frozen=True)
+class DeviceRow:
+    region: Region
+    path: str
+    owner: int
+    note: str = ""
+
+
+def owner_name(plan: Plan, owner: int) -> str:
+    if owner >= 0:
+        return plan.partitions[owner].name
+    return {FREE: "free", RESERVED: "reserved", HYPERVISOR: "hypervisor"}[owner]
+
+
+def size_text(size: int) -> str:
+    """Short, at most one decimal: 34.1 MiB."""
+    for unit, shift in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >> shift:
+            whole = size / (1 << shift)
+            return f"{whole:.0f} {unit}" if size % (1 << shift) == 0 or whole >= 100 else f"{whole:.1f} {unit}"
+    return f"{size} B"
+
+
+def memory_rows(plan: Plan) -> list[MemoryRow]:
+    """All of the board's RAM, in order, without holes between the rows of a bank."""
+    rows = [MemoryRow(plan.hv, HYPERVISOR, "hypervisor, tables, guest images")]
+    for part in plan.partitions:
+        rows += [MemoryRow(Region(m.pa, m.size), part.index, part.name, m.ipa) for m in part.ram]
+    taken = merge(r.region for r in rows)
+    for region, why in plan.hardware.reserved:
+        for bank in plan.hardware.memory:
+            base, end = max(region.base, bank.base), min(region.end, bank.end)
+            if base < end:
+                rows += [MemoryRow(piece, RESERVED, why)
+                         for piece in subtract((Region(base, end - base),), taken)]
+                taken = merge([*taken, Region(base, end - base)])
+    rows += [MemoryRow(piece, FREE, "free") for piece in subtract(plan.hardware.memory, taken)]
+    return sorted(rows, key=lambda row: row.region)
+
+
+def core_rows(plan: Plan) -> list[CoreRow]:
+    used = {c.board_index: c for c in plan.cpus}
+    rows = []
+    for number, cpu in enumerate(plan.hardware.cpus):
+        kind = cpu.compatible[0].split(",")[-1] if cpu.compatible else "?"
+        mine = used.get(number)
+        if mine is None:
+            rows.append(CoreRow(number, cpu.path, kind, cpu.mpidr, FREE, -1, "never started"))
+            continue
+        console = plan.console_cpu is not None and plan.cpus[plan.console_cpu] == mine
+        note = "direct" if plan.partitions[mine.partition].direct else "virtual"
+        rows.append(CoreRow(number, cpu.path, kind, cpu.mpidr, mine.partition, mine.vcpu,
+                            note + (", console input" if console else "")))
+    return rows
+
+
+def irq_rows(plan: Plan) -> list[IrqRow]:
+    """SPIs that have an owner, and the PPIs that each core has for itself."""
+    rows: list[IrqRow] = []
+    hw = plan.hardware
+    if hw.timer is not None:
+        rows.append(IrqRow(hw.timer.hyp, False, "hypervisor timer", HYPERVISOR, "each core"))
+    if hw.gic is not None and hw.gic.maintenance:
+        rows.append(IrqRow(hw.gic.maintenance, False, "GIC maintenance", HYPERVISOR, "each core"))
+    if hw.uart is not None and hw.uart.intid and plan.console_cpu is not None:
+        core = plan.cpus[plan.console_cpu].board_index
+        rows.append(IrqRow(hw.uart.intid, False, hw.uart.path, HYPERVISOR, f"console input, on core {core}"))
+    for part in plan.partitions:
+        what = {hw.timer.virt: "virtual timer", hw.timer.phys: "physical timer"} if hw.timer else {}
+        rows += [IrqRow(n, False, what.get(n, "PMU and the like"), part.index, "each of its cores") for n in part.ppis]
+        named = set()
+        for device, _ in part.devices:
+            for irq in device.interrupts:
+                if irq.intid in part.spis:
+                    rows.append(IrqRow(irq.intid, irq.edge, device.path, part.index))
+                    named.add(irq.intid)
+        if part.vuart is not None:
+            named.add(part.vuart.intid)
+            rows.append(IrqRow(part.vuart.intid, False, "virtual UART", part.index, "made by the hypervisor"))
+        rows += [IrqRow(n, False, "", part.index) for n in part.spis if n not in named]
+    return sorted(rows, key=lambda row: (row.intid, row.owner))
+
+
+def device_rows(plan: Plan) -> list[DeviceRow]:
+    hw = plan.hardware
+    owners = {device.path: (part.index, "DMA unprotected" if spec.dma == "unprotected" else "")
+              for part in plan.partitions for device, spec in part.devices}
+    own = {hw.uart.path: "console"} if hw.uart else {}
+    if hw.gic is not None:
+        own.update({d.path: "interrupt controller" for d in hw.devices if d.path.startswith(hw.gic.path)})
+    own.update({path: "IOMMU" for path in hw.iommus})
+    rows = []
+    for device in hw.devices:
+        if device.enabled:
+            owner, note = owners.get(device.path, (HYPERVISOR, own[device.path]) if device.path in own else (FREE, ""))
+            rows += [DeviceRow(region, device.path, owner, note) for region in device.regs]
+    return sorted(rows, key=lambda row: (row.region, row.path))
+
+
+def grouped(rows: list[DeviceRow]) -> list[DeviceRow]:
+    """Runs of like devices that nobody has (virtio slots) as one row."""
+    out: list[DeviceRow] = []
+    run: list[DeviceRow] = []
+    for row in [*rows, DeviceRow(Region(0, 0), "", RESERVED)]:
+        if run and (row.owner != FREE or _kind(row) != _kind(run[0])):
+            first, last = run[0].region, run[-1].region
+            out += run if len(run) < 4 else [DeviceRow(Region(first.base, last.end - first.base),
+                                                       f"{_kind(run[0])}@...: {len(run)} of them", FREE)]
+            run = []
+        if row.owner == FREE:
+            run.append(row)
+        else:
+            out.append(row)
+    return out[:-1]
+
+
+def _kind(row: DeviceRow) -> str:
+    return row.path.rpartition("@")[0]
