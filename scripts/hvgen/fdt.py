@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A devicetree as Python objects, read once from a flattened one.
+"""A devicetree as Python objects, read once from a flattened one (Devicetree Specification 0.4, chapter 5).
 
-The blob is walked with libfdt by iterating only: a property that is absent is never asked for
-(Debian's pylibfdt 1.6.1 loses a reference to None on each miss and ends in a crash after some thousand).
+Read here and not with libfdt: Debian's pylibfdt 1.6.1 crashes on damaged blobs, and after some thousand
+questions for properties that are absent.  Here a damaged blob is an FdtError.
 """
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
 from typing import Iterator, Optional
-
-import libfdt
 
 from .model import Region
 
@@ -125,49 +123,102 @@ def join(cells: tuple[int, ...]) -> int:
     return value
 
 
+MAGIC = 0xd00dfeed
+HEADER = struct.Struct(">10I")
+CELL = struct.Struct(">I")
+PROPERTY = struct.Struct(">II")
+RESERVE = struct.Struct(">QQ")
+BEGIN_NODE, END_NODE, PROP, NOP, END = 1, 2, 3, 4, 9
+MAX_DEPTH = 64
+
+
 def parse(blob: bytes) -> Tree:
     """Read a flattened devicetree."""
     try:
-        fdt = libfdt.FdtRo(blob)
-        if fdt.totalsize() > len(blob):
-            raise FdtError(f"it says that it has {fdt.totalsize()} bytes, the file has {len(blob)}")
-        reserve = _memreserve(blob, fdt.off_mem_rsvmap(), fdt.num_mem_rsv())
-        root, nodes = _walk(fdt)
-    except (libfdt.FdtException, UnicodeDecodeError, ValueError, struct.error) as error:
-        raise FdtError(str(error)) from error
+        magic, total, structs, strings, reserve, version, compatible, _, _, _ = HEADER.unpack_from(blob)
+        if magic != MAGIC:
+            raise FdtError("it does not begin with d00dfeed")
+        if version < 16 or compatible > 17:
+            raise FdtError(f"it has format version {version}, 16 or 17 is needed")
+        if total > len(blob):
+            raise FdtError(f"it says that it has {total} bytes, the file has {len(blob)}")
+        root = _Walk(blob[:total], structs, strings).run()
+        reserved = _memreserve(blob[:total], reserve)
+    except (struct.error, UnicodeDecodeError, ValueError) as error:
+        raise FdtError(f"it is damaged ({error})") from error
+    nodes = {node.path: node for node in _all(root)}
     by_phandle = {node.phandle: node for node in nodes.values() if node.phandle}
-    return Tree(root, nodes, by_phandle, reserve)
+    return Tree(root, nodes, by_phandle, reserved)
 
 
-def _memreserve(blob: bytes, offset: int, count: int) -> tuple[Region, ...]:
-    entries = (struct.unpack_from(">QQ", blob, offset + 16 * i) for i in range(count))
-    return tuple(Region(base, size) for base, size in entries if size)
+def _all(node: Node) -> Iterator[Node]:
+    yield node
+    for child in node.children:
+        yield from _all(child)
 
 
-def _walk(fdt: libfdt.FdtRo) -> tuple[Node, dict[str, Node]]:
-    root = Node("", "/", None)
-    nodes: dict[str, Node] = {}
-    chain = [root]
-    offset, depth = 0, 0
-    while True:
-        if depth:
-            name = fdt.get_name(offset)
-            parent = chain[depth - 1]
-            node = Node(name, f"{parent.path.rstrip('/')}/{name}", parent)
-            parent.children.append(node)
-            del chain[depth:]
-            chain.append(node)
-        node = chain[depth]
-        nodes[node.path] = node
-        _read_props(fdt, offset, node)
-        offset, depth = fdt.next_node(offset, depth, (libfdt.NOTFOUND,))
-        if offset < 0 or depth < 0:
-            return root, nodes
+def _memreserve(blob: bytes, offset: int) -> tuple[Region, ...]:
+    """Ends with an entry of zeros."""
+    found = []
+    base, size = RESERVE.unpack_from(blob, offset)
+    while base or size:
+        if size:
+            found.append(Region(base, size))
+        offset += RESERVE.size
+        base, size = RESERVE.unpack_from(blob, offset)
+    return tuple(found)
 
 
-def _read_props(fdt: libfdt.FdtRo, node_offset: int, node: Node) -> None:
-    offset = fdt.first_property_offset(node_offset, (libfdt.NOTFOUND,))
-    while offset >= 0:
-        prop = fdt.get_property_by_offset(offset)
-        node.props[prop.name] = bytes(prop)
-        offset = fdt.next_property_offset(offset, (libfdt.NOTFOUND,))
+class _Walk:
+    """The structure block, token by token."""
+
+    def __init__(self, blob: bytes, structs: int, strings: int) -> None:
+        self.blob = blob
+        self.at = structs
+        self.strings = strings
+        self.names: dict[int, str] = {}
+
+    def run(self) -> Node:
+        chain: list[Node] = []
+        root: Optional[Node] = None
+        while True:
+            token, = CELL.unpack_from(self.blob, self.at)
+            self.at += CELL.size
+            if token == BEGIN_NODE:
+                node = self._begin(chain[-1] if chain else None)
+                if root is not None and not chain or len(chain) == MAX_DEPTH:
+                    raise ValueError(f"node {node.path} is out of place")
+                root = root or node
+                chain.append(node)
+            elif token == PROP and chain:
+                self._property(chain[-1])
+            elif token == END_NODE and chain:
+                chain.pop()
+            elif token == END and root is not None and not chain:
+                return root
+            elif token != NOP:
+                raise ValueError(f"token {token} at {self.at - CELL.size:#x}")
+
+    def _begin(self, parent: Optional[Node]) -> Node:
+        end = self.blob.index(b"\0", self.at)
+        name = self.blob[self.at:end].decode()
+        self.at = (end + 4) & ~3
+        if parent is None:
+            return Node(name, "/", None)
+        node = Node(name, f"{parent.path}{'' if parent.parent is None else '/'}{name}", parent)
+        parent.children.append(node)
+        return node
+
+    def _property(self, node: Node) -> None:
+        size, name = PROPERTY.unpack_from(self.blob, self.at)
+        start = self.at + PROPERTY.size
+        if start + size > len(self.blob):
+            raise ValueError(f"a property of {node.path} does not end")
+        node.props[self._name(name)] = self.blob[start:start + size]
+        self.at = (start + size + 3) & ~3
+
+    def _name(self, offset: int) -> str:
+        if offset not in self.names:
+            start = self.strings + offset
+            self.names[offset] = self.blob[start:self.blob.index(b"\0", start)].decode()
+        return self.names[offset]
