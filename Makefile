@@ -201,7 +201,11 @@ $(addprefix $(O)/,$(GENERATED)): $(O)/generate.stamp ; @:
 $(O)/obj/gen/%.o: $(O)/%.c $(O)/obj/command
 	@mkdir -p $(@D); $(say) CC $<
 	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
-$(O)/obj/gen/images.o: $(O)/images.S $(O)/generate.stamp $(O)/obj/command
+# Touched when a file that images.S includes is newer, so that other changes do not copy images again.
+$(O)/obj/gen/blobs.stamp: $(O)/generate.stamp
+	@mkdir -p $(@D); blobs=$$(sed -n 's/.*\.incbin[ \t]*"\([^"]*\)".*/\1/p' $(O)/images.S | sort -u); \
+	if [ ! -f $@ ] || [ -n "$$(find $$blobs -newer $@)" ]; then touch $@; fi
+$(O)/obj/gen/images.o: $(O)/images.S $(O)/obj/gen/blobs.stamp $(O)/obj/command
 	@mkdir -p $(@D); $(say) AS $<
 	$(Q)$(CC) $(TARGET_FLAG) -c -I$(O) -o $@ $<
 GEN_OBJS := $(addprefix $(O)/obj/gen/,layout.o tables.o images.o)
@@ -209,7 +213,7 @@ $(foreach object,$(GEN_OBJS),$(eval -include $(object:.o=.d)))
 
 $(O)/bulkhead.unchecked.elf: $(O)/core.o $(GEN_OBJS) $(O)/sizes.ld src/arch/arm64/hv.ld
 	@$(say) LD $@
-	$(Q)$(LD) -nostdlib -static --build-id=none -z noexecstack -z max-page-size=4096 --fatal-warnings --no-warn-rwx-segments \
+	$(Q)$(LD) -nostdlib -static --build-id=none -z noexecstack -z max-page-size=4096 --fatal-warnings \
 	    -L $(O) -T src/arch/arm64/hv.ld -Map $(O)/bulkhead.map -o $@ $(O)/core.o $(GEN_OBJS)
 
 # ---------------------------------------------------------------- the checker, and what it lets through
@@ -233,10 +237,8 @@ $(O)/compile_commands.json: src/objects.mk $(O)/obj/command scripts/compile-comm
 
 # ---------------------------------------------------------------- looking, running, testing
 
-check: | $(SETUP) $(NEEDS_LINUX)
-	@scripts/bulkhead check $(CONFIG)
-show: | $(SETUP) $(NEEDS_LINUX)
-	@scripts/bulkhead show $(CONFIG)
+check show: $(guests-y) | $(SETUP) $(NEEDS_LINUX)
+	@scripts/bulkhead $@ $(CONFIG) -O $(O)
 
 run: all | $(CACHE)/setup-run.stamp
 	@scripts/run $(CONFIG) $(O)
