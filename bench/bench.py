@@ -1,0 +1,290 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""make bench: what each path costs, in executed instructions, against a recorded baseline.
+
+Under `-icount shift=0,sleep=off` with a counter of 1 GHz, one tick of the guest's counter is one executed
+instruction, at EL2 too; the same binary gives the same figures on every machine. The guest that measures is
+guests/probe. Sizes are read from the linked ELF, lines from the compiler's dependency files.
+
+  bench.py                 build, measure, print the table, write build/bench.json; exit 1 if a figure grew
+  bench.py --record        and make the figures the baseline (bench/baseline.json)
+  bench.py --markdown      print the table for README.md
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping, Optional, Sequence
+
+from elftools.elf.elffile import ELFFile  # type: ignore[import]
+
+REPO = Path(__file__).resolve().parent.parent
+BASELINE = REPO / "bench/baseline.json"
+QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
+CROSS_COMPILE = os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-")
+
+MACHINE = "virt,virtualization=on,gic-version=3"
+COUNTED = ["-cpu", "cortex-a57,cntfrq=1000000000", "-icount", "shift=0,sleep=off", "-smp", "1", "-display", "none",
+           "-serial", "stdio", "-monitor", "none", "-nic", "none", "-no-reboot"]
+MEMORY_4G = ["-M", MACHINE, "-m", "4G"]
+MEMORY_1T = ["-object", "memory-backend-ram,id=m,size=1T,reserve=off", "-M", f"{MACHINE},memory-backend=m", "-m", "1T"]
+LIMIT_SECONDS = 120
+
+# What the probe must find with no hypervisor below it, or this QEMU does not count one tick an instruction.
+BARE = {"gicd-read": 1, "sgi": 1, "timer": 1, "timer-wfi": 1}
+
+
+class BenchError(Exception):
+    """Something could not be built, run or read."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One start of the probe: a configuration folder, or none for the bare machine."""
+    name: str
+    config: Optional[str]
+    memory: Sequence[str]
+
+
+RUNS = (
+    Run("bare", None, MEMORY_4G),
+    Run("virtual", "configs/bench-virtual", MEMORY_4G),
+    Run("direct", "configs/bench-direct", MEMORY_4G),
+    Run("1t", "configs/bench-1t", MEMORY_1T),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. key: where its figure comes from, as run.name. Peers as published in the README."""
+    key: str
+    title: str
+    bao: str
+    jailhouse: str
+    xen: str
+    goal: Optional[int]
+    unit: str = ""
+
+
+# Bao v2.0.0-41 (738e3dc), Jailhouse e57d1eff, Xen 4.22.0 dom0less sched=null, measured the same way.
+ROWS = (
+    Row("virtual.hvc", "HVC PSCI_VERSION, round trip", "193", "124", "419", 48),
+    Row("virtual.smc", "SMC PSCI_VERSION, round trip", "207", "141", "445", 52),
+    Row("virtual.gicd-read", "trapped GICD read", "244", "285-979", "914", 80),
+    Row("virtual.isenabler-write", "GICD_ISENABLER write", "3562", "919", "977", 120),
+    Row("virtual.sgi", "SGI to self, to the handler, virtual", "774", "1399", "960", 150),
+    Row("direct.sgi", "SGI to self, to the handler, direct", "-", "-", "-", 40),
+    Row("virtual.timer", "virtual timer, to the handler, virtual", "200", "207", "1020", 90),
+    Row("direct.timer", "virtual timer, to the handler, direct", "-", "-", "-", 1),
+    Row("virtual.timer-wfi", "virtual timer out of WFI, virtual", "200", "207", "35261", 90),
+    Row("direct.timer-wfi", "virtual timer out of WFI, direct", "-", "-", "-", 1),
+    Row("virtual.isenabler-read", "GICD_ISENABLER read", "-", "-", "-", None),
+    Row("virtual.spi-pend", "SPI set pending, to the handler, virtual", "-", "-", "-", None),
+    Row("direct.spi-pend", "SPI set pending, to the handler, direct", "-", "-", "-", None),
+    Row("virtual.uart-read", "virtual UART, flag register", "-", "-", "-", None),
+    Row("virtual.boot", "reset to the guest's first instruction, 1 GiB", "499152", "949119", "33993271", 10000),
+    Row("1t.boot", "the same, 1 TiB", "-", "-", "-", 10000),
+    Row("size.growth", "boot, growth with RAM (1 TiB less 1 GiB)", "0.49 M/GiB", "-", "5.6 M/GiB", 0),
+    Row("size.ram", "RAM taken beside guests and their images", "352256", "307200", "tens of MiB", 96 << 10, "bytes"),
+    Row("size.reserved", "RAM set aside, with the pristine images", "-", "-", "-", None, "bytes"),
+    Row("size.images", "pristine guest images in it", "-", "-", "-", None, "bytes"),
+    Row("size.text", "code executed at EL2 (.text)", "65 KB", "54.6 KB", "293-481 KB", 24 << 10, "bytes"),
+    Row("size.lines", "source lines compiled (no blanks, no comments)", "10097", "9149", "51498", 6000),
+)
+
+
+# ---------------------------------------------------------------- building and running
+
+def environment() -> dict[str, str]:
+    """Without the flags of a make that runs us."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+
+
+def call(*argv: str) -> str:
+    done = subprocess.run(argv, cwd=REPO, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"{' '.join(argv)} failed:\n{done.stdout[-4000:]}")
+    return done.stdout
+
+
+def output_of(run: Run) -> Path:
+    return REPO / "build" / (Path(run.config).name if run.config else "bench-bare")
+
+
+def build(run: Run) -> None:
+    out = output_of(run).relative_to(REPO)
+    if run.config is None:
+        call("make", "--no-print-directory", "-s", "-f", "guests/guests.mk", f"O={out}", "guests")
+    else:
+        call("make", "--no-print-directory", f"CONFIG={run.config}", f"O={out}", "HOST_O=build/host", "all")
+
+
+def measure(run: Run) -> dict[str, int]:
+    """Start the probe; its lines `probe: NAME TICKS`."""
+    kernel = output_of(run) / ("bulkhead.bin" if run.config else "guests/probe.bin")
+    argv = [QEMU, *run.memory, *COUNTED, "-kernel", str(kernel)]
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=LIMIT_SECONDS, check=False)
+        text, errors = done.stdout, done.stderr
+    except subprocess.TimeoutExpired as expired:
+        text, errors = expired.stdout or b"", expired.stderr or b""
+    console = text.decode(errors="replace")
+    found = {name: int(ticks) for name, ticks in re.findall(r"probe: ([a-z-]+) (\d+)\r?$", console, re.MULTILINE)}
+    if "probe: done" not in console or not found:
+        raise BenchError(f"{run.name}: the probe did not come to its end\n  {' '.join(argv)}\n"
+                         f"{errors.decode(errors='replace')}{console[-3000:]}")
+    return found
+
+
+def check_bare(found: Mapping[str, int]) -> None:
+    for name, ticks in BARE.items():
+        if found.get(name) != ticks:
+            raise BenchError(f"this QEMU does not count exactly: {name} on the bare machine took {found.get(name)}, "
+                             f"not {ticks}; set QEMU= to one that does (10.0 does)")
+
+
+# ---------------------------------------------------------------- sizes
+
+def sizes(out: Path) -> dict[str, int]:
+    """From the linked ELF: .text; all of the hypervisor's RAM; the guests' pristine images in it."""
+    with open(out / "bulkhead.elf", "rb") as stream:
+        elf = ELFFile(stream)
+        sections = {section.name: section for section in elf.iter_sections() if section["sh_flags"] & 2}
+        begin = min(section["sh_addr"] for section in sections.values())
+        end = max(section["sh_addr"] + section["sh_size"] for section in sections.values())
+        images = sum(section["sh_size"] for name, section in sections.items() if name.startswith(".images"))
+        text = sum(section["sh_size"] for name, section in sections.items() if name.startswith(".text"))
+    plan = json.loads((out / "plan.json").read_text(encoding="utf-8"))
+    return {"ram": end - begin - images, "images": images, "text": text, "reserved": int(plan["hypervisor"]["size"])}
+
+
+def code_lines(path: Path) -> int:
+    """Lines of C or assembly that hold something else than space and comments."""
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r'"(?:\\.|[^"\\\n])*"|/\*.*?\*/|//[^\n]*',
+                  lambda found: found.group(0) if found.group(0).startswith('"') else
+                  "\n" * found.group(0).count("\n"), text, flags=re.DOTALL)
+    return sum(1 for line in text.splitlines() if line.strip())
+
+
+def compiled_sources(out: Path) -> set[Path]:
+    """Files of src/ that the objects of the image were made from, headers too, by the compiler's own word."""
+    found: set[Path] = set()
+    for dependencies in sorted((out / "obj").rglob("*.d")):
+        for name in dependencies.read_text(encoding="utf-8").replace("\\\n", " ").split():
+            path = (REPO / name.rstrip(":")).resolve()
+            if (REPO / "src") in path.parents and path.is_file():
+                found.add(path)
+    if not found:
+        raise BenchError(f"{out}: no dependency files: was it built?")
+    return found
+
+
+# ---------------------------------------------------------------- the report
+
+def collect() -> dict[str, int]:
+    figures: dict[str, int] = {}
+    for run in RUNS:
+        build(run)
+        found = measure(run)
+        if run.name == "bare":
+            check_bare(found)
+        figures.update({f"{run.name}.{name}": ticks for name, ticks in found.items()})
+    figures["size.growth"] = figures["1t.boot"] - figures["virtual.boot"]
+    out = output_of(RUNS[1])
+    figures.update({f"size.{name}": value for name, value in sizes(out).items()})
+    figures["size.lines"] = sum(code_lines(path) for path in compiled_sources(out))
+    return figures
+
+
+def first_line(*argv: str) -> str:
+    return call(*argv).splitlines()[0]
+
+
+def tools() -> dict[str, str]:
+    return {"qemu": first_line(QEMU, "--version"), "compiler": first_line(f"{CROSS_COMPILE}gcc", "--version")}
+
+
+def number(value: Optional[int]) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def verdict(row: Row, figures: Mapping[str, int]) -> str:
+    if row.goal is None:
+        return ""
+    return "reached" if figures[row.key] <= row.goal else f"missed by {figures[row.key] - row.goal:,}"
+
+
+def table(figures: Mapping[str, int], markdown: bool) -> str:
+    head = ("path", "Bao", "Jailhouse", "Xen", "bare", "Bulkhead", "goal", "")
+    lines = [head]
+    for row in ROWS:
+        bare = figures.get("bare." + row.key.partition(".")[2])
+        lines.append((row.title + (f" ({row.unit})" if row.unit else ""), row.bao, row.jailhouse, row.xen, number(bare),
+                      number(figures[row.key]), number(row.goal), verdict(row, figures)))
+    if markdown:
+        rule = "|---|" + "---:|" * 6 + "---|"
+        text = ["| " + " | ".join(line) + " |" for line in lines]
+        return "\n".join([text[0], rule, *text[1:]])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) if i in (0, 7) else cell.rjust(width)
+                               for i, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+
+
+def compare(figures: Mapping[str, int], used: Mapping[str, str]) -> list[str]:
+    """What grew against the baseline. Bare figures are QEMU's, not ours."""
+    if not BASELINE.is_file():
+        print("bench: no baseline is recorded; --record makes one")
+        return []
+    baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
+    for name, version in used.items():
+        if baseline["tools"].get(name) != version:
+            print(f"bench: the baseline was recorded with {baseline['tools'].get(name)}, this is {version}: "
+                  "a difference may be the tool's")
+    grown = []
+    for row in ROWS:
+        before = baseline["figures"].get(row.key)
+        if before is not None and figures[row.key] > before:
+            grown.append(f"{row.title}: {before:,} before, {figures[row.key]:,} now")
+    return grown
+
+
+def write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="exact instruction counts against the recorded baseline")
+    parser.add_argument("--out", type=Path, default=REPO / "build/bench.json", help="JSON output")
+    parser.add_argument("--record", action="store_true", help="make these figures the baseline")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    options = parser.parse_args()
+    try:
+        used = tools()
+        figures = collect()
+    except (BenchError, OSError) as error:
+        print(f"bench: error: {error}", file=sys.stderr)
+        return 2
+    write_json(options.out, {"tools": used, "figures": figures,
+                             "goals": {row.key: row.goal for row in ROWS if row.goal is not None}})
+    print(table(figures, options.markdown))
+    if options.record:
+        write_json(BASELINE, {"tools": used, "figures": {row.key: figures[row.key] for row in ROWS}})
+        return 0
+    grown = compare(figures, used)
+    for line in grown:
+        print(f"bench: grew: {line}")
+    return 1 if grown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
