@@ -112,6 +112,7 @@ def sizes_ld(plan: Plan, sizes: Sizes) -> str:
     return (HEADER.format(source=plan.system.name + "/system.yaml")
             + f"HV_BASE = {plan.hv.base:#x};\n"
             + f"HV_SIZE = {plan.hv.size:#x};\n"
+            + f"HV_TEXT_OFFSET = {plan.text_offset:#x};\n"
             + f"HV_TEXT_PAGES = {sizes.text_pages};\n"
             + f"HV_RW_PAGES = {sizes.rw_pages};\n")
 

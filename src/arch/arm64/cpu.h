@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a core keeps at the top of its stack: the guest's registers first, where vectors.S puts them. */
+#ifndef ARM64_CPU_H
+#define ARM64_CPU_H
+
+#define CPU_SGI_FORBIDDEN  0x100  /* offsets that vectors.S uses; asserted below */
+#define CPU_SGI_BASE       0x108
+#define CPU_SGI_SHIFT      0x110
+#define CPU_SIZE           0x200
+
+#ifndef __ASSEMBLER__
+
+#include <hv/layout.h>
+#include <hv/partition.h>
+#include <hv/types.h>
+
+#define MAX_LRS  16u
+
+/* State of the virtual CPU interface and of the emulated redistributor of one vcpu. */
+struct vgic_cpu {
+    uint32_t pending;        /* software interrupts waiting for a list register, atomic; see vgic.h */
+    uint32_t enabled;        /* INTIDs 0..31 that the guest enabled */
+    uint32_t lr_count;       /* of this core */
+    uint32_t asleep;         /* GICR_WAKER.ProcessorSleep */
+    uint64_t redist;         /* SGI_base of the core's physical redistributor */
+    uint16_t lr_intid[MAX_LRS];  /* what was last written to each list register */
+    uint8_t  priority[32];   /* of INTIDs 0..31 */
+};
+
+struct cpu {
+    uint64_t x[31];          /* guest's x0..x30; 19..29 are only saved on the slow paths */
+    uint64_t spare;
+    uint64_t sgi_forbidden;  /* bits of ICC_SGI1R_EL1 that leave the fast path; all ones in `virtual` mode */
+    uint64_t sgi_base;       /* as in struct layout_sgi */
+    uint64_t sgi_shift;
+    struct vcpu vcpu;
+    struct vgic_cpu vgic;
+    bool     direct;         /* of the partition: the guest uses the physical CPU interface */
+};
+
+_Static_assert(offsetof(struct cpu, sgi_forbidden) == CPU_SGI_FORBIDDEN, "vectors.S");
+_Static_assert(offsetof(struct cpu, sgi_base) == CPU_SGI_BASE, "vectors.S");
+_Static_assert(offsetof(struct cpu, sgi_shift) == CPU_SGI_SHIFT, "vectors.S");
+_Static_assert(sizeof(struct cpu) <= CPU_SIZE, "head.S puts it at the top of the stack");
+
+static inline struct cpu *cpu_at(uint32_t cpu)
+{
+    return (struct cpu *)(uintptr_t)(layout.cpus[cpu].stack_top - CPU_SIZE);
+}
+
+static inline struct cpu *cpu_of(struct vcpu *vcpu)
+{
+    return cpu_at(vcpu->cpu);
+}
+
+#endif
+#endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Interrupts into a guest through list registers (IHI 0069 12.4.10). No maintenance interrupt is asked for
+ * unless more is pending than list registers can hold; then the guest's physical interrupts wait in the
+ * GIC behind the priority mask, so nothing has to be queued.
+ */
+#include <hv/arch.h>
+#include <hv/types.h>
+
+#include "gic.h"
+#include "sysreg.h"
+#include "vgic.h"
+
+#define LR_PENDING    (UINT64_C(1) << 62)
+#define LR_ACTIVE     (UINT64_C(1) << 63)
+#define LR_HW         (UINT64_C(1) << 61)
+#define LR_GROUP1     (UINT64_C(1) << 60)
+#define ICH_HCR_EN    (UINT64_C(1) << 0)
+#define ICH_HCR_UIE   (UINT64_C(1) << 1)
+
+static struct vgic_dist dists[HV_MAX_PARTITIONS];
+
+struct vgic_dist *vgic_dist(const struct layout_partition *config)
+{
+    return &dists[partition_index(config)];
+}
+
+/* List registers cannot be indexed: one case each. */
+#define LR_CASES(op)                                                               \
+    op(0, S3_4_C12_C12_0) op(1, S3_4_C12_C12_1) op(2, S3_4_C12_C12_2)              \
+    op(3, S3_4_C12_C12_3) op(4, S3_4_C12_C12_4) op(5, S3_4_C12_C12_5)              \
+    op(6, S3_4_C12_C12_6) op(7, S3_4_C12_C12_7) op(8, S3_4_C12_C13_0)              \
+    op(9, S3_4_C12_C13_1) op(10, S3_4_C12_C13_2) op(11, S3_4_C12_C13_3)            \
+    op(12, S3_4_C12_C13_4) op(13, S3_4_C12_C13_5) op(14, S3_4_C12_C13_6)           \
+    op(15, S3_4_C12_C13_7)
+#define LR_WRITE_CASE(n, reg) case n: sysreg_write(reg, value); break;
+#define LR_READ_CASE(n, reg)  case n: return sysreg_read(reg);
+
+static __attribute__((noinline)) void lr_write_any(uint32_t index, uint64_t value)
+{
+    switch (index) {
+    LR_CASES(LR_WRITE_CASE)
+    default:
+        break;
+    }
+}
+
+static uint64_t lr_read(uint32_t index)
+{
+    switch (index) {
+    LR_CASES(LR_READ_CASE)
+    default:
+        return 0;
+    }
+}
+
+static inline void lr_write(struct cpu *cpu, uint32_t index, uint64_t value)
+{
+    cpu->vgic.lr_intid[index] = (uint16_t)value;
+    if (index == 0) {
+        sysreg_write(S3_4_C12_C12_0, value);
+    } else {
+        lr_write_any(index, value);
+    }
+}
+
+static inline uint32_t lr_free(const struct cpu *cpu)
+{
+    return (uint32_t)sysreg_read(ICH_ELRSR_EL2) & ((1u << cpu->vgic.lr_count) - 1u);
+}
+
+/* More is pending than fits: hold back the guest's interrupts and ask to be told of a free register. */
+static __attribute__((noinline)) void vgic_overflow(void)
+{
+    gic_mask_guest(true);
+    sysreg_write(ICH_HCR_EL2, ICH_HCR_EN | ICH_HCR_UIE);
+}
+
+static inline uint32_t priority_of(const struct cpu *cpu, uint32_t intid)
+{
+    return intid < 32u ? cpu->vgic.priority[intid] : mmio_read8(layout.gic.dist.raw + GICD_IPRIORITYR + intid);
+}
+
+void vgic_inject_physical(struct cpu *cpu, uint32_t intid)
+{
+    uint32_t free = lr_free(cpu);
+
+    lr_write(cpu, (uint32_t)__builtin_ctz(free),
+             LR_PENDING | LR_HW | LR_GROUP1 | (uint64_t)priority_of(cpu, intid) << 48 | (uint64_t)intid << 32 |
+                 intid);
+    /* The last register is never left free for a physical interrupt that nothing could hold. */
+    if ((free & (free - 1u)) == 0) {
+        vgic_overflow();
+    }
+}
+
+/* Index of the list register in use that holds intid, or lr_count. */
+static uint32_t lr_find(const struct cpu *cpu, uint32_t intid, uint32_t free)
+{
+    for (uint32_t i = 0; i < cpu->vgic.lr_count; i++) {
+        if ((free >> i & 1u) == 0 && cpu->vgic.lr_intid[i] == intid) {
+            return i;
+        }
+    }
+    return cpu->vgic.lr_count;
+}
+
+/* One software interrupt into a list register. False: none is free. */
+static bool inject_software(struct cpu *cpu, uint32_t intid, uint32_t priority)
+{
+    uint32_t free = lr_free(cpu);
+    uint32_t index = lr_find(cpu, intid, free);
+
+    if (index < cpu->vgic.lr_count) {
+        lr_write(cpu, index, lr_read(index) | LR_PENDING);
+        return true;
+    }
+    if (free == 0) {
+        return false;
+    }
+    lr_write(cpu, (uint32_t)__builtin_ctz(free), LR_PENDING | LR_GROUP1 | (uint64_t)priority << 48 | intid);
+    return true;
+}
+
+static bool vuart_enabled(const struct cpu *cpu)
+{
+    const struct layout_partition *config = cpu->vcpu.config;
+    const struct vgic_dist *dist = vgic_dist(config);
+
+    return (dist->ctlr & GICD_CTLR_G1) != 0 &&
+           (dist->enabled[config->vuart.intid / 32u] >> (config->vuart.intid % 32u) & 1u) != 0;
+}
+
+/* The vUART's line: raised, into a list register; lowered, out of it again if it has not been taken. */
+static bool refill_vuart(struct cpu *cpu)
+{
+    uint32_t intid = cpu->vcpu.config->vuart.intid;
+    const struct vgic_dist *dist = vgic_dist(cpu->vcpu.config);
+    uint32_t index;
+
+    if (__atomic_load_n(&dist->vuart_line, __ATOMIC_ACQUIRE) != 0 && vuart_enabled(cpu)) {
+        return inject_software(cpu, intid, dist->vuart_priority);
+    }
+    index = lr_find(cpu, intid, lr_free(cpu));
+    if (index < cpu->vgic.lr_count) {
+        lr_write(cpu, index, lr_read(index) & ~LR_PENDING);
+    }
+    return true;
+}
+
+void vgic_refill(struct cpu *cpu)
+{
+    uint32_t taken, left, now;
+    bool full = false;
+
+    if (cpu->direct || cpu->vcpu.run != VCPU_ON) {
+        return;
+    }
+    taken = __atomic_exchange_n(&cpu->vgic.pending, 0, __ATOMIC_ACQUIRE);
+    left = taken & ~(cpu->vgic.enabled | VGIC_PENDING_VUART);  /* disabled SGIs stay pending */
+    for (now = taken & ~left; now != 0; now &= now - 1u) {
+        uint32_t bit = (uint32_t)__builtin_ctz(now);
+
+        full = bit < 16u ? !inject_software(cpu, bit, cpu->vgic.priority[bit]) : !refill_vuart(cpu);
+        if (full) {
+            break;
+        }
+    }
+    if ((left | now) != 0) {
+        __atomic_fetch_or(&cpu->vgic.pending, left | now, __ATOMIC_RELAXED);
+    }
+    if (full || lr_free(cpu) == 0) {
+        vgic_overflow();
+    } else {
+        sysreg_write(ICH_HCR_EL2, ICH_HCR_EN);
+        gic_mask_guest(false);
+    }
+}
+
+void vgic_set_pending(struct cpu *target, uint32_t mask, struct cpu *here)
+{
+    __atomic_fetch_or(&target->vgic.pending, mask, __ATOMIC_RELEASE);
+    if (target == here) {
+        vgic_refill(target);
+    } else {
+        arch_kick(target->vcpu.cpu);
+    }
+}
+
+/* Every vcpu that the value names (IRM, or target list of one Aff1; RS 0 since Aff0 < 16). */
+static uint64_t sgi_targets(const struct cpu *cpu, uint64_t value)
+{
+    uint32_t count = cpu->vcpu.config->vcpu_count;
+    uint64_t all = UINT64_MAX >> (64u - count);
+
+    if ((value >> 40 & 1u) != 0) {
+        return all & ~(UINT64_C(1) << cpu->vcpu.index);
+    }
+    if (bits(value, 55, 48) != 0 || bits(value, 47, 44) != 0 || bits(value, 39, 32) != 0 ||
+        bits(value, 23, 16) >= 4) {
+        return 0;
+    }
+    return (value & 0xffffu) << (16u * bits(value, 23, 16)) & all;
+}
+
+void vgic_write_sgi1r(struct cpu *cpu, uint64_t value)
+{
+    uint32_t sgi = (uint32_t)bits(value, 27, 24);
+    uint64_t targets = sgi_targets(cpu, value);
+
+    for (; targets != 0; targets &= targets - 1u) {
+        const struct layout_vcpu *target = &cpu->vcpu.config->vcpus[__builtin_ctzll(targets)];
+
+        if (cpu->direct) {
+            gic_send_sgi(target->mpidr, sgi);
+        } else {
+            vgic_set_pending(cpu_at(target->cpu), 1u << sgi, cpu);
+        }
+    }
+}
+
+void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool level)
+{
+    struct vgic_dist *dist = vgic_dist(config);
+    struct cpu *here = (struct cpu *)sysreg_read(tpidr_el2);
+
+    if (config->irq_mode == LAYOUT_IRQ_DIRECT) {
+        mmio_write32(layout.gic.dist.raw + (level ? GICD_ISPENDR : GICD_ICPENDR) + intid / 32u * 4u,
+                     1u << (intid % 32u));
+        return;
+    }
+    __atomic_store_n(&dist->vuart_line, level, __ATOMIC_RELEASE);
+    vgic_set_pending(cpu_at(config->vcpus[dist->vuart_vcpu].cpu), VGIC_PENDING_VUART, here);
+}
+
+void vgic_reset(const struct layout_partition *config)
+{
+    struct vgic_dist *dist = vgic_dist(config);
+
+    dist->ctlr = 0;
+    dist->vuart_vcpu = 0;
+    dist->vuart_line = 0;
+    dist->vuart_priority = GIC_DEFAULT;
+    for (uint32_t i = 0; i < LAYOUT_SPI_WORDS; i++) {
+        dist->enabled[i] = 0;
+    }
+    gic_reset_interrupts(config);
+}
+
+void vgic_reset_core(struct cpu *cpu)
+{
+    uint32_t mine = cpu->vcpu.config->ppi_mask | (cpu->direct ? 0xffffu : 0);
+
+    mmio_write32(cpu->vgic.redist + GICD_ICENABLER, mine);
+    mmio_write32(cpu->vgic.redist + GICD_ICACTIVER, mine);
+    mmio_write32(cpu->vgic.redist + GICD_ICPENDR, mine);
+    cpu->vgic.enabled = 0;
+    cpu->vgic.asleep = GICR_WAKER_SLEEP;
+    __atomic_store_n(&cpu->vgic.pending, 0, __ATOMIC_RELAXED);
+    if (cpu->direct) {
+        for (uint32_t intid = 0; intid < 32u; intid++) {
+            if ((mine >> intid & 1u) != 0) {
+                gic_set_priority(cpu->vgic.redist, intid, GIC_DEFAULT);
+            }
+        }
+        gic_reset_interface();
+        return;
+    }
+    for (uint32_t i = 0; i < 32u; i++) {
+        cpu->vgic.priority[i] = GIC_DEFAULT;
+    }
+    for (uint32_t i = 0; i < cpu->vgic.lr_count; i++) {
+        lr_write(cpu, i, 0);
+    }
+    sysreg_write(ICH_VMCR_EL2, 0);
+    sysreg_write(ICH_AP0R0_EL2, 0);
+    sysreg_write(ICH_AP1R0_EL2, 0);
+    sysreg_write(ICH_HCR_EL2, ICH_HCR_EN);
+    isb();
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtual GICv3. A partition's SPIs are its own, so their state lives in the physical distributor and
+ * the emulation only masks; PPIs likewise in the core's redistributor. What is kept here: which SPIs the
+ * guest enabled (its GICD_CTLR switches them all), and, in `virtual` mode, SGIs and the vUART's interrupt.
+ */
+#ifndef ARM64_VGIC_H
+#define ARM64_VGIC_H
+
+#include <hv/layout.h>
+#include <hv/types.h>
+
+#include "cpu.h"
+
+#define VGIC_PENDING_VUART  (1u << 16)  /* bit of vgic_cpu.pending; bits 0..15 are SGIs */
+
+struct vgic_dist {
+    uint32_t ctlr;                        /* GICD_CTLR as the guest wrote it */
+    uint32_t enabled[LAYOUT_SPI_WORDS];   /* SPIs that the guest enabled, the vUART's included */
+    uint32_t vuart_vcpu;                  /* whom the vUART's interrupt goes to */
+    uint32_t vuart_line;                  /* its level */
+    uint8_t  vuart_priority;
+};
+
+struct vgic_dist *vgic_dist(const struct layout_partition *config);
+
+/* As after reset; none of the partition's vcpus runs. */
+void vgic_reset(const struct layout_partition *config);
+
+/* This core's virtual CPU interface as after reset. */
+void vgic_reset_core(struct cpu *cpu);
+
+/* A physical interrupt of the guest's, acknowledged: into a list register linked to it (HW bit). */
+void vgic_inject_physical(struct cpu *cpu, uint32_t intid);
+
+/* Software interrupts that are pending and enabled go into list registers, as many as fit. */
+void vgic_refill(struct cpu *cpu);
+
+/* Makes software interrupts (VGIC_PENDING_* or SGI bits) pending for a vcpu on any core. */
+void vgic_set_pending(struct cpu *target, uint32_t mask, struct cpu *here);
+
+/* The partition's write to ICC_SGI1R_EL1, ICC_SGI0R_EL1 or ICC_ASGI1R_EL1 (IHI 0069 12.2.21). */
+void vgic_write_sgi1r(struct cpu *cpu, uint64_t value);
+
+/* An access to the emulated distributor or redistributors; size in bytes 1, 2, 4, 8. False: no such register. */
+bool vgic_dist_read(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t *value);
+bool vgic_dist_write(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t value);
+bool vgic_redist_read(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t *value);
+bool vgic_redist_write(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t value);
+
+#endif

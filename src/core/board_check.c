@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Before any guest starts: the firmware's devicetree must have every byte of RAM and every core that the
+ * layout assigns. Only the /memory and /cpus nodes are looked at, in one pass over the structure block
+ * (Devicetree Specification 5.4), with every offset bounded by the header's sizes.
+ */
+#include <hv/board_check.h>
+#include <hv/console.h>
+#include <hv/layout.h>
+#include <hv/types.h>
+
+#define FDT_MAGIC       0xd00dfeedu
+#define FDT_BEGIN_NODE  1u
+#define FDT_END_NODE    2u
+#define FDT_PROP        3u
+#define FDT_NOP         4u
+#define FDT_MAX_SIZE    0x200000u  /* 2 MiB: the arm64 boot protocol's limit */
+#define MAX_RANGES      16u
+
+enum node_kind { NODE_OTHER = 0, NODE_MEMORY, NODE_CPU };
+
+struct range { uint64_t base, size; };
+
+struct survey {
+    const uint8_t *strings;
+    uint32_t strings_size;
+    uint32_t depth;
+    bool     in_cpus;
+    enum node_kind kind;
+    uint32_t address_cells, size_cells, cpu_cells;
+    uint32_t range_count;
+    struct range ranges[MAX_RANGES];
+    uint64_t cpus_seen[LAYOUT_MAX_CPUS / 64u];
+};
+
+static uint32_t be32(const uint8_t *bytes)
+{
+    return __builtin_bswap32(*(const uint32_t *)(const void *)bytes);
+}
+
+static uint64_t read_cells(const uint8_t *bytes, uint32_t cells)
+{
+    uint64_t value = 0;
+
+    for (uint32_t i = 0; i < cells; i++) {
+        value = (value << 32) | be32(bytes + 4u * i);
+    }
+    return value;
+}
+
+static bool starts_with(const uint8_t *text, const char *prefix)
+{
+    while (*prefix != '\0') {
+        if (*text++ != (uint8_t)*prefix++) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool name_is(const struct survey *survey, uint32_t offset, const char *name, uint32_t length)
+{
+    return offset <= survey->strings_size && survey->strings_size - offset > length &&
+           starts_with(survey->strings + offset, name) && survey->strings[offset + length] == 0;
+}
+
+static void begin_node(struct survey *survey, const uint8_t *name)
+{
+    survey->depth++;
+    survey->kind = NODE_OTHER;
+    if (survey->depth == 2) {
+        survey->in_cpus = name[0] == 'c' && starts_with(name, "cpus");
+        if (name[0] == 'm' && starts_with(name, "memory")) {
+            survey->kind = NODE_MEMORY;
+        }
+    } else if (survey->depth == 3 && survey->in_cpus && starts_with(name, "cpu@")) {
+        survey->kind = NODE_CPU;
+    }
+}
+
+static void add_memory(struct survey *survey, const uint8_t *value, uint32_t length)
+{
+    uint32_t cells = survey->address_cells + survey->size_cells;
+
+    if (survey->address_cells == 0 || survey->address_cells > 2 || survey->size_cells == 0 ||
+        survey->size_cells > 2) {
+        return;
+    }
+    while (length >= 4u * cells && survey->range_count < MAX_RANGES) {
+        struct range *range = &survey->ranges[survey->range_count++];
+
+        range->base = read_cells(value, survey->address_cells);
+        range->size = read_cells(value + 4u * survey->address_cells, survey->size_cells);
+        value += 4u * cells;
+        length -= 4u * cells;
+    }
+}
+
+static void add_cpu(struct survey *survey, const uint8_t *value, uint32_t length)
+{
+    uint64_t mpidr;
+
+    if (length < 4u * survey->cpu_cells || survey->cpu_cells == 0 || survey->cpu_cells > 2) {
+        return;
+    }
+    mpidr = read_cells(value, survey->cpu_cells);
+    for (uint32_t i = 0; i < layout.cpu_count; i++) {
+        if (layout.cpus[i].mpidr == mpidr) {
+            survey->cpus_seen[i / 64u] |= UINT64_C(1) << (i % 64u);
+        }
+    }
+}
+
+static void property(struct survey *survey, uint32_t name, const uint8_t *value, uint32_t length)
+{
+    if (survey->depth == 1 && length == 4) {
+        if (name_is(survey, name, "#address-cells", 14)) {
+            survey->address_cells = be32(value);
+        } else if (name_is(survey, name, "#size-cells", 11)) {
+            survey->size_cells = be32(value);
+        }
+    } else if (survey->depth == 2 && survey->in_cpus && length == 4 &&
+               name_is(survey, name, "#address-cells", 14)) {
+        survey->cpu_cells = be32(value);
+    } else if (survey->kind != NODE_OTHER && name_is(survey, name, "reg", 3)) {
+        if (survey->kind == NODE_MEMORY) {
+            add_memory(survey, value, length);
+        } else {
+            add_cpu(survey, value, length);
+        }
+    }
+}
+
+/* One pass; false if the structure block is malformed. */
+static bool walk(struct survey *survey, const uint8_t *block, uint32_t size)
+{
+    uint32_t at = 0;
+
+    while (size - at >= 4) {
+        uint32_t token = be32(block + at);
+
+        at += 4;
+        if (token == FDT_PROP) {
+            uint32_t length;
+
+            if (size - at < 8 || (length = be32(block + at)) > size - at - 8) {
+                return false;
+            }
+            property(survey, be32(block + at + 4), block + at + 8, length);
+            at += 8 + ((length + 3u) & ~3u);
+        } else if (token == FDT_BEGIN_NODE) {
+            begin_node(survey, block + at);
+            while (at < size && block[at] != 0) {
+                at++;
+            }
+            at = (at + 4u) & ~3u;
+        } else if (token == FDT_END_NODE) {
+            survey->kind = NODE_OTHER;
+            if (--survey->depth == 0) {
+                return true;
+            }
+        } else if (token != FDT_NOP) {
+            return false;
+        }
+        if (at > size) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static void require_memory(const struct survey *survey, const char *owner, uint64_t base, uint64_t size)
+{
+    for (uint32_t i = 0; i < survey->range_count; i++) {
+        if (range_inside(base, size, survey->ranges[i].base, survey->ranges[i].size)) {
+            return;
+        }
+    }
+    panic("this is not the board of the layout: %s needs RAM at 0x%lx, %lu KiB, which the firmware's "
+          "devicetree does not have", owner, base, size / 1024u);
+}
+
+void board_check_devicetree(const void *dtb)
+{
+    const uint8_t *blob = dtb;
+    struct survey survey = { .address_cells = 2, .size_cells = 1, .cpu_cells = 1 };
+    uint32_t total, block, block_size;
+
+    if (dtb == NULL || ((uintptr_t)dtb & 7u) != 0 || be32(blob) != FDT_MAGIC) {
+        panic("no devicetree at 0x%lx, where the firmware's first argument points", (uint64_t)(uintptr_t)dtb);
+    }
+    total = be32(blob + 4);
+    block = be32(blob + 8);
+    block_size = be32(blob + 36);
+    survey.strings_size = be32(blob + 32);
+    survey.strings = blob + be32(blob + 12);
+    if (total > FDT_MAX_SIZE || (block & 3u) != 0 || !range_inside(block, block_size, 0, total) ||
+        !range_inside(be32(blob + 12), survey.strings_size, 0, total) ||
+        !walk(&survey, blob + block, block_size)) {
+        panic("the firmware's devicetree at 0x%lx is malformed", (uint64_t)(uintptr_t)dtb);
+    }
+    require_memory(&survey, "the hypervisor", layout.hv_base.raw, layout.hv_size);
+    for (uint32_t p = 0; p < layout.partition_count; p++) {
+        const struct layout_partition *part = &layout.partitions[p];
+
+        for (uint32_t m = 0; m < part->memory_count; m++) {
+            require_memory(&survey, part->name, part->memory[m].pa.raw, part->memory[m].size);
+        }
+    }
+    for (uint32_t i = 0; i < layout.cpu_count; i++) {
+        if ((survey.cpus_seen[i / 64u] >> (i % 64u) & 1u) == 0) {
+            panic("this is not the board of the layout: %s needs the core with MPIDR 0x%lx, which the "
+                  "firmware's devicetree does not have",
+                  layout.partitions[layout.cpus[i].partition].name, layout.cpus[i].mpidr);
+        }
+    }
+}
+
+/* Two running sums over the tables' words, as the generator's image step makes them. */
+void board_check_tables(void)
+{
+    extern const uint64_t __ro_tables_start[], __ro_tables_end[];
+    uint64_t a = 0, b = 0;
+
+    for (const uint64_t *word = __ro_tables_start; word < __ro_tables_end; word += 4) {
+        b += 4u * a + 4u * word[0] + 3u * word[1] + 2u * word[2] + word[3];
+        a += word[0] + word[1] + word[2] + word[3];
+    }
+    if ((a ^ (b << 32 | b >> 32)) != layout_checksum) {
+        panic("the layout's checksum differs: the image in memory is not the one that was built");
+    }
+}

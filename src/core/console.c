@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The console multiplexer. Each partition writes into a ring of its own; whichever core finds the port
+ * free moves characters from the rings to the port for as long as the port takes them at once. A line
+ * that was begun is only broken by a whole line of another, by the partition that has the focus, or by
+ * the hypervisor.
+ */
+#include <hv/arch.h>
+#include <hv/console.h>
+#include <hv/console_out.h>
+#include <hv/serial.h>
+#include <hv/vuart.h>
+
+#define RING_SIZE    512u          /* bytes, a power of two */
+#define RING_URGENT  256u          /* a ring this full is moved even without a whole line */
+#define STAGE_SIZE   40u
+#define NOBODY       0xffffffffu   /* the cursor stands at the start of a line */
+#define HYPERVISOR   0xfffffffeu
+#define CTRL_A       0x01
+#define SPIN_NS      UINT64_C(20000000)  /* longest wait for the port: 20 ms */
+
+struct ring {
+    uint32_t head, tail;    /* free-running; head is the writer's, tail the port holder's */
+    uint32_t lines_in, lines_out;
+    uint8_t  text[RING_SIZE];
+};
+
+static struct ring rings[HV_MAX_PARTITIONS];
+static uint32_t port_lock;      /* 1: a core moves characters */
+static bool     port_shared;    /* other cores run, so the lock counts */
+static uint32_t line_owner = NOBODY;
+static uint32_t focus;
+static bool     escape;         /* Ctrl-a was the last key */
+static uint8_t  last;           /* last character sent */
+static uint8_t  stage[STAGE_SIZE];
+static uint32_t stage_count, stage_at;
+
+static bool port_try(void)
+{
+    return !port_shared || __atomic_exchange_n(&port_lock, 1u, __ATOMIC_ACQUIRE) == 0;
+}
+
+static void port_release(void)
+{
+    __atomic_store_n(&port_lock, 0u, __ATOMIC_RELEASE);
+}
+
+static void stage_text(const char *text)
+{
+    while (*text != '\0' && stage_count < STAGE_SIZE) {
+        stage[stage_count++] = (uint8_t)*text++;
+    }
+}
+
+/* What has to go out before a character of `owner`: the end of another's line, and the owner's name. */
+static void stage_switch(uint32_t owner)
+{
+    if (line_owner == owner) {
+        return;
+    }
+    stage_count = stage_at = 0;
+    if (line_owner != NOBODY) {
+        stage_text("\r\n");
+    }
+    stage_text(owner == HYPERVISOR ? "bulkhead" : layout.partitions[owner].name);
+    stage_count = stage_count > STAGE_SIZE - 2u ? STAGE_SIZE - 2u : stage_count;
+    stage_text("| ");
+    line_owner = owner;
+}
+
+static bool send(uint8_t character)
+{
+    if (!serial_put(character)) {
+        return false;
+    }
+    last = character;
+    return true;
+}
+
+/* Sends the staged text and then one character of the line's owner. False: the port is full. */
+static bool send_owned(uint8_t character)
+{
+    while (stage_at < stage_count) {
+        if (!send(stage[stage_at])) {
+            return false;
+        }
+        stage_at++;
+    }
+    if (character == '\n' && last != '\r' && !send('\r')) {
+        return false;
+    }
+    if (!send(character)) {
+        return false;
+    }
+    if (character == '\n') {
+        line_owner = NOBODY;
+    }
+    return true;
+}
+
+static uint32_t ring_count(const struct ring *ring)
+{
+    return __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) - ring->tail;
+}
+
+static bool ring_may_start(uint32_t partition)
+{
+    const struct ring *ring = &rings[partition];
+
+    return ring_count(ring) != 0 &&
+           (line_owner == NOBODY || partition == focus || ring_count(ring) >= RING_URGENT ||
+            __atomic_load_n(&ring->lines_in, __ATOMIC_RELAXED) != ring->lines_out);
+}
+
+/* The partition whose character comes next, or NOBODY. */
+static uint32_t next_partition(void)
+{
+    if (line_owner < layout.partition_count && ring_count(&rings[line_owner]) != 0) {
+        return line_owner;
+    }
+    for (uint32_t i = 0; i < layout.partition_count; i++) {
+        uint32_t partition = (focus + i) % layout.partition_count;
+
+        if (ring_may_start(partition)) {
+            return partition;
+        }
+    }
+    return NOBODY;
+}
+
+/* The port is ours: moves characters until the port is full or the rings have nothing for it. */
+static bool port_fill(void)
+{
+    uint32_t partition;
+
+    while ((partition = next_partition()) != NOBODY) {
+        struct ring *ring = &rings[partition];
+        uint8_t character = ring->text[ring->tail % RING_SIZE];
+
+        stage_switch(partition);
+        if (!send_owned(character)) {
+            return true;
+        }
+        if (character == '\n') {
+            ring->lines_out++;
+        }
+        __atomic_store_n(&ring->tail, ring->tail + 1u, __ATOMIC_RELEASE);
+    }
+    return false;
+}
+
+bool console_drain(void)
+{
+    bool left;
+
+    if (!port_try()) {
+        return true;
+    }
+    left = port_fill();
+    port_release();
+    return left;
+}
+
+bool console_ready(uint32_t partition)
+{
+    const struct ring *ring = &rings[partition];
+
+    if (ring->head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) < RING_SIZE) {
+        return true;
+    }
+    (void)console_drain();
+    return ring->head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) < RING_SIZE;
+}
+
+bool console_put(uint32_t partition, uint8_t character)
+{
+    struct ring *ring = &rings[partition];
+    uint32_t head = ring->head;
+
+    if (!console_ready(partition)) {
+        return false;
+    }
+    ring->text[head % RING_SIZE] = character;
+    if (character == '\n') {
+        __atomic_store_n(&ring->lines_in, ring->lines_in + 1u, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&ring->head, head + 1u, __ATOMIC_RELEASE);
+    (void)console_drain();
+    return true;
+}
+
+void console_init(void)
+{
+    serial_init();
+}
+
+void console_input_on(void)
+{
+    serial_receive_on();
+}
+
+void console_share(void)
+{
+    port_shared = true;
+}
+
+/* The hypervisor's own message may wait for the port, since it must not be lost, but not for ever. */
+void console_out_begin(void)
+{
+    uint64_t limit = arch_time_ns() + SPIN_NS;
+
+    while (!port_try() && arch_time_ns() < limit) {
+    }
+    stage_switch(HYPERVISOR);
+}
+
+void console_out(uint8_t character)
+{
+    uint64_t limit = arch_time_ns() + SPIN_NS;
+
+    if (line_owner == NOBODY) {
+        stage_switch(HYPERVISOR);
+    }
+    while (!send_owned(character) && arch_time_ns() < limit) {
+    }
+}
+
+void console_out_end(void)
+{
+    port_release();
+}
+
+static void console_help(void)
+{
+    print("Ctrl-a ? this help, Ctrl-a Ctrl-a a Ctrl-a for the guest, Ctrl-a n input to partition n:\n");
+    for (uint32_t i = 0; i < layout.partition_count; i++) {
+        print("  %u %s%s%s\n", i + 1u, layout.partitions[i].name,
+              layout.partitions[i].vuart.intid == 0 ? " (no console)" : "", i == focus ? " <- input" : "");
+    }
+}
+
+static void console_command(uint8_t key)
+{
+    uint32_t partition = (uint32_t)key - '1';
+
+    if (key == '?') {
+        console_help();
+    } else if (key >= '1' && partition < layout.partition_count && layout.partitions[partition].vuart.intid != 0) {
+        focus = partition;
+        print("input goes to %s\n", layout.partitions[focus].name);
+    } else if (key == CTRL_A) {
+        (void)vuart_receive(focus, CTRL_A);
+    } else {
+        print("no such console; Ctrl-a ? for help\n");
+    }
+}
+
+void console_input(void)
+{
+    int key;
+
+    while ((key = serial_get()) >= 0) {
+        if (escape) {
+            escape = false;
+            console_command((uint8_t)key);
+        } else if (key == CTRL_A) {
+            escape = true;
+        } else {
+            (void)vuart_receive(focus, (uint8_t)key);
+        }
+    }
+    serial_receive_ack();
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The order of booting, on one page. */
+#include <hv/arch.h>
+#include <hv/board_check.h>
+#include <hv/console.h>
+#include <hv/main.h>
+#include <hv/partition.h>
+
+void main_early(const void *dtb)
+{
+    console_init();
+    if (layout.magic != LAYOUT_MAGIC || layout.version != LAYOUT_VERSION) {
+        panic("the image holds no layout of version %u", LAYOUT_VERSION);
+    }
+    board_check_tables();
+    if (dtb != NULL) {
+        board_check_devicetree(dtb);
+    }
+}
+
+void main_first_core(uint32_t cpu)
+{
+    console_share();
+    print("%s on %s: %u partition%s, %u core%s\n", layout.image, layout.board, layout.partition_count,
+          layout.partition_count == 1 ? "" : "s", layout.cpu_count, layout.cpu_count == 1 ? "" : "s");
+    partition_start_all();
+    arch_start_cores();
+    if (cpu >= layout.cpu_count) {
+        arch_halt();
+    }
+    main_core(cpu);
+}
+
+void main_core(uint32_t cpu)
+{
+    if (layout.console_irq != 0 && cpu == layout.console_cpu) {
+        console_input_on();
+    }
+    vcpu_wait(arch_vcpu(cpu));
+}

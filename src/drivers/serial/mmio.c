@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every memory-mapped serial port that sends a byte by one register write and says in another register
+ * whether it can: the generator knows the offsets and bits of each kind (scripts/hvgen/uarts.py), so the
+ * hypervisor needs no driver per kind. Baud rate and pins are the firmware's.
+ */
+#include <hv/layout.h>
+#include <hv/serial.h>
+
+static uint32_t reg_read(uint32_t offset)
+{
+    uint64_t address = layout.uart.base.raw + offset;
+
+    return layout.uart.width == 1 ? mmio_read8(address) : mmio_read32(address);
+}
+
+static void reg_write(uint32_t offset, uint32_t value)
+{
+    uint64_t address = layout.uart.base.raw + offset;
+
+    if (layout.uart.width == 1) {
+        mmio_write8(address, (uint8_t)value);
+    } else {
+        mmio_write32(address, value);
+    }
+}
+
+static void reg_write_list(const struct layout_reg *list, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        reg_write(list[i].offset, list[i].value);
+    }
+}
+
+void serial_init(void)
+{
+    reg_write_list(layout.uart.init, layout.uart.init_count);
+}
+
+void serial_receive_on(void)
+{
+    reg_write_list(layout.uart.rx_on, layout.uart.rx_on_count);
+}
+
+void serial_receive_ack(void)
+{
+    reg_write_list(&layout.uart.rx_ack, layout.uart.rx_ack_used);
+}
+
+bool serial_put(uint8_t character)
+{
+    const struct layout_uart *uart = &layout.uart;
+
+    if (uart->base.raw == 0) {
+        return true;
+    }
+    if ((reg_read(uart->tx_status) & uart->tx_mask) != uart->tx_ready) {
+        return false;
+    }
+    reg_write_list(uart->tx_pre, uart->tx_pre_count);
+    reg_write(uart->tx, character);
+    return true;
+}
+
+int serial_get(void)
+{
+    const struct layout_uart *uart = &layout.uart;
+
+    if (uart->base.raw == 0 || (reg_read(uart->rx_status) & uart->rx_mask) != uart->rx_ready) {
+        return -1;
+    }
+    return (int)(reg_read(uart->rx) & 0xff);
+}

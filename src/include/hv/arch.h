@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the core asks of an architecture. Each function is called on the core that it concerns. */
+#ifndef HV_ARCH_H
+#define HV_ARCH_H
+
+#include <hv/partition.h>
+#include <hv/types.h>
+
+/* The vcpu of a core (index into layout.cpus); its memory is the top of that core's stack. */
+struct vcpu *arch_vcpu(uint32_t cpu);
+
+/* Starts the other cores of the layout; panics with the core's name if the firmware refuses. */
+void arch_start_cores(void);
+
+/* Makes a core leave its guest, or its wait, soon. */
+void arch_kick(uint32_t cpu);
+
+/* Before kicks: makes a `direct` partition's next memory access arrive here (stage-2 root withdrawn). */
+void arch_partition_withdraw(const struct layout_partition *config);
+
+/* Interrupts, stage 2 and the rest of a partition as after reset; none of its vcpus is in the guest. */
+void arch_partition_reset(const struct layout_partition *config);
+
+/* Opens and closes this core's view on the partition's RAM (loader map). */
+void arch_loader_open(const struct layout_partition *config);
+void arch_loader_close(void);
+
+/* Memory of a partition, through the loader map; both leave the bytes visible to an uncached guest. */
+void arch_copy(uint64_t target, const uint8_t *source, uint64_t size);
+void arch_zero(uint64_t target, uint64_t size);
+
+/* vcpu registers as PSCI CPU_ON leaves them (DEN 0022 6.4), ready to be entered. */
+void arch_vcpu_reset(struct vcpu *vcpu);
+
+/* The vcpu's core stops taking the guest's interrupts while it waits, and takes them again. */
+void arch_wait_begin(struct vcpu *vcpu);
+void arch_wait_end(struct vcpu *vcpu);
+
+/* Handles the hypervisor's interrupts; with `sleep`, first sleeps until there is one or a kick. */
+void arch_wait(struct vcpu *vcpu, bool sleep);
+
+/* Level of a virtual device's interrupt line, seen by vcpu 0's core or any other of the partition. */
+void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool level);
+
+/* The board's counter, in its own ticks. */
+uint64_t arch_counter(void);
+
+/* Nanoseconds since some fixed point. */
+uint64_t arch_time_ns(void);
+
+/* Cold reset or power off of the board through its firmware; return only if the firmware refuses. */
+void arch_board_reset(void);
+void arch_board_off(void);
+
+/* This core does nothing more. */
+_Noreturn void arch_halt(void);
+
+#endif
