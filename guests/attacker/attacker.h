@@ -2,7 +2,7 @@
 #ifndef ATTACKER_H
 #define ATTACKER_H
 
-#include "guest.h"
+#include "../common/guest.h"
 
 struct attack {
     const char *name;
