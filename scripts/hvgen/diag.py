@@ -83,8 +83,12 @@ def hex_range(base: int, size: int) -> str:
 
 
 def size_text(size: int) -> str:
-    """Bytes in the largest unit that expresses them exactly."""
-    for unit, scale in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if size and size % (1 << scale) == 0:
+    """Bytes as people say it: exact where that is short, else with one decimal."""
+    units = (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10))
+    for unit, scale in units:
+        if size and size % (1 << scale) == 0 and size >> scale < 10000:
             return f"{size >> scale} {unit}"
+    for unit, scale in units:
+        if size >= 10000 << (scale - 10) and size >> scale:
+            return f"{size / (1 << scale):.1f} {unit}"
     return f"{size} bytes"

@@ -140,9 +140,12 @@ def _through_pdc(tree: Tree, gic: Node, pdc: Node, above: Node, unit: tuple[int,
 
 
 def decode(spec: tuple[int, ...]) -> Optional[Interrupt]:
-    """A GIC specifier: kind, number, flags (bindings interrupt-controller/arm,gic and arm,gic-v3)."""
+    """A GIC specifier: kind, number, flags (bindings interrupt-controller/arm,gic and arm,gic-v3).
+
+    A shared interrupt beyond the GIC's range is kept as it is, so that IRQ-RANGE can name it.
+    """
     if len(spec) < 3:
         return None
     kind, number, flags = spec[0], spec[1], spec[2] & 0xf
-    first, count = {0: (32, 988), 1: (16, 16), 2: (4096, 1024), 3: (1056, 64)}.get(kind, (0, 0))
+    first, count = {0: (32, 1 << 32), 1: (16, 16), 2: (4096, 1024), 3: (1056, 64)}.get(kind, (0, 0))
     return Interrupt(first + number, flags) if number < count else None

@@ -281,7 +281,7 @@ def too_much_memory(hardware: Hardware, system: System, hv: Region) -> list[Diag
     if kept:
         message += f", less {size_text(kept)} kept for firmware"
     return [Diagnostic("MEM-TOO-MUCH", largest.memory.span, message, tuple(notes),
-                       f"take away at least {size_text(asked - there)}")]
+                       f"take away at least {size_text(align_up(asked - there, MIB))}")]
 
 
 def _no_place(part: Partition, free: tuple[Region, ...]) -> Diagnostic:
@@ -335,7 +335,7 @@ def _vuarts(hardware: Hardware, system: System) -> list[Optional[Vuart]]:
     """The console's own page and interrupt; a direct partition's interrupt must be real and unused."""
     page = vuart_page(hardware)
     spare = spare_spis(hardware)
-    shared = hardware.uart.intid if hardware.uart and hardware.uart.intid >= 32 else 0
+    shared = hardware.uart.intid if hardware.uart and 32 <= hardware.uart.intid < 1020 else 0
     out: list[Optional[Vuart]] = []
     for part in system.partitions:
         if part.console != "vuart":

@@ -243,6 +243,7 @@ def mem_guest(case: Case) -> Iterator[Diagnostic]:
                 yield Diagnostic("MEM-GUEST", memory.span, f"guest memory {hex_range(region.base, region.size)} of "
                                  f"partition '{part.name}' covers {what} at {hex_range(taken.base, taken.size)}",
                                  fix="choose another guest address, or leave 'guest:' out")
+                break
 
 
 def _guest_fixtures(case: Case, part: Partition) -> Iterator[tuple[Region, str]]:
@@ -384,6 +385,8 @@ def dev_page(case: Case) -> Iterator[Diagnostic]:
     for n, given in enumerate(case.given):
         for other in case.given[:n]:
             page = next((r for r in given.pages if any(overlap(r, o) for o in other.pages)), None)
+            if any(_kept(case.hardware, given)) or any(_kept(case.hardware, other)):
+                continue
             if page and other.part is not given.part and other.device.path != given.device.path:
                 shared = next(o for o in other.pages if overlap(page, o))
                 address = max(page.base, shared.base)
@@ -396,7 +399,7 @@ def dev_page(case: Case) -> Iterator[Diagnostic]:
 def dev_page_dma(case: Case) -> Iterator[Diagnostic]:
     """A page is given as a whole: whoever has it programs every device in it."""
     for given in case.given:
-        if planner.unprotected(given.part):
+        if planner.unprotected(given.part) or given.device.dma:
             continue
         for other in case.hardware.devices:
             if other.dma and other.enabled and _strangers(other.path, given.device.path) and _touches(given, other.regs):
@@ -417,7 +420,7 @@ def dev_dma(case: Case) -> Iterator[Diagnostic]:
         device = given.device
         if not device.dma or given.spec.dma or not device.regs or device.path in kept or any(_kept(case.hardware, given)):
             continue
-        why = ("this version does not use the board's IOMMU yet" if device.streams else "no IOMMU restrains it")
+        why = ("this version does not use the board's IOMMU yet" if case.hardware.iommus else "no IOMMU restrains it")
         yield Diagnostic("DEV-DMA", given.spec.span, f"'{device.path}' may do DMA to any memory of the board: {why}",
                          fix=f"accept that with {{device: {given.spec.name}, dma: unprotected}}; memory is then mapped 1:1")
 

@@ -31,7 +31,7 @@ QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LATER = {
     "pools": "sharing cores between partitions",
-    "channels": "channels between partitions",
+    "channels": "shared memory between partitions",
     "watchdog": "a watchdog for a partition",
     "pool": "running a partition on a shared pool",
 }
@@ -204,7 +204,8 @@ def _quantity(r: _Reader, node: Node, what: str, units: dict[str, int], example:
         said = f"has no unit: '{text}'" if not unit else f"has the unknown unit '{unit}'"
         r.error("VALUE-UNIT", node, f"{what} {said}", _unit_fix(unit, units, example))
         return None
-    return _scaled(r, node, what, digits, units[unit])
+    smallest = "bytes" if "B" in units else "nanoseconds"
+    return _scaled(r, node, what, digits, units[unit], smallest)
 
 
 def _unit_fix(unit: str, units: dict[str, int], example: str) -> str:
@@ -215,11 +216,11 @@ def _unit_fix(unit: str, units: dict[str, int], example: str) -> str:
     return f"write it with one of {', '.join(units)}, for example {example}"
 
 
-def _scaled(r: _Reader, node: Node, what: str, digits: str, scale: int) -> Optional[int]:
+def _scaled(r: _Reader, node: Node, what: str, digits: str, scale: int, smallest: str) -> Optional[int]:
     whole, _, fraction = digits.partition(".")
     value, rest = divmod(int(whole + fraction) * scale, 10 ** len(fraction))
     if rest:
-        r.error("VALUE-RANGE", node, f"{what} of {_kind(node)} is not a whole number of its smallest unit")
+        r.error("VALUE-RANGE", node, f"{what} of {_kind(node)} is not a whole number of {smallest}")
         return None
     if value == 0:
         r.error("VALUE-RANGE", node, f"{what} must be more than 0")
@@ -245,7 +246,7 @@ def _path(r: _Reader, node: Node, what: str) -> Optional[str]:
 
 
 def _later(r: _Reader, node: Node, key: str) -> None:
-    r.error("NOT-YET", node, f"{LATER[key]} ('{key}') is not in this version", fix="leave it out for now")
+    r.error("NOT-YET", node, f"'{key}': {LATER[key]} is not in this version", fix="leave it out for now")
 
 
 # ---------------------------------------------------------------- the file
