@@ -154,16 +154,13 @@ def check_bare(found: Mapping[str, int]) -> None:
 # ---------------------------------------------------------------- sizes
 
 def sizes(out: Path) -> dict[str, int]:
-    """From the linked ELF: .text; all of the hypervisor's RAM; the guests' pristine images in it."""
+    """From the linked ELF's symbols (hv.ld): code; all of the hypervisor's RAM; the guests' pristine images in it."""
     with open(out / "bulkhead.elf", "rb") as stream:
-        elf = ELFFile(stream)
-        sections = {section.name: section for section in elf.iter_sections() if section["sh_flags"] & 2}
-        begin = min(section["sh_addr"] for section in sections.values())
-        end = max(section["sh_addr"] + section["sh_size"] for section in sections.values())
-        images = sum(section["sh_size"] for name, section in sections.items() if name.startswith(".images"))
-        text = sum(section["sh_size"] for name, section in sections.items() if name.startswith(".text"))
+        at = {symbol.name: symbol["st_value"] for symbol in ELFFile(stream).get_section_by_name(".symtab").iter_symbols()}
     plan = json.loads((out / "plan.json").read_text(encoding="utf-8"))
-    return {"ram": end - begin - images, "images": images, "text": text, "reserved": int(plan["hypervisor"]["size"])}
+    images = at["__image_end"] - at["__images_start"]
+    return {"ram": at["__image_end"] - at["_head"] - images, "images": images, "text": at["__text_end"] - at["_head"],
+            "reserved": int(plan["hypervisor"]["size"])}
 
 
 def code_lines(path: Path) -> int:
