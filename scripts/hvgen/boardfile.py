@@ -6,6 +6,7 @@
     memory: [{base: 0x40000000, size: 4 GiB}]   # replaces the devicetree's, which a boot loader may have to fill in
     firmware: [{base: 0x0, size: 512 KiB, what: secure firmware}]   # RAM that the layout must not use
     console: /soc/serial@1000                   # path, label or alias; default: the devicetree's stdout-path
+    psci: smc                                   # smc, hvc or none, where the firmware adds the node
     redistributor-stride: 256 KiB               # GICv4, where the devicetree does not say it
 """
 from __future__ import annotations
@@ -13,15 +14,17 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Literal, Optional
 
 import ruamel.yaml
 
 from .diag import Diagnostic, Refused, did_you_mean
 from .model import Region, Span
 
-KEYS = ("description", "devicetree", "memory", "firmware", "console", "redistributor-stride")
+KEYS = ("description", "devicetree", "memory", "firmware", "console", "psci", "redistributor-stride")
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+Conduit = Literal["smc", "hvc", "none", ""]
+CONDUITS: dict[str, Conduit] = {"smc": "smc", "hvc": "hvc", "none": "none"}
 SIZE = re.compile(r"(0x[0-9a-fA-F_]+|[0-9][0-9_]*)\s*(B|KiB|MiB|GiB|TiB)?")
 
 
@@ -36,6 +39,7 @@ class BoardFile:
     console: str = ""
     console_span: Span = Span("")
     devicetree_span: Span = Span("")
+    psci: Conduit = ""                             # empty: the devicetree's
     redist_stride: int = 0
 
 
@@ -75,6 +79,12 @@ class _Reader:
             return str(node.value)
         self.refuse(self.span(node), f"{what} must be text")
         return ""
+
+    def conduit(self, node: Any) -> Conduit:
+        text = self.text(node, "psci")
+        if text and text not in CONDUITS:
+            self.refuse(self.span(node), f"psci must be smc, hvc or none, not '{text}'", did_you_mean(text, CONDUITS))
+        return CONDUITS.get(text, "")
 
     def number(self, node: Any, what: str) -> int:
         match = SIZE.fullmatch(node.value.strip()) if isinstance(node, ruamel.yaml.nodes.ScalarNode) else None
@@ -116,6 +126,7 @@ def read(folder: str) -> BoardFile:
         firmware=reader.regions(keys["firmware"], "firmware", True) if "firmware" in keys else (),
         console=reader.text(keys["console"], "console") if "console" in keys else "",
         console_span=reader.span(keys["console"]) if "console" in keys else Span(file),
+        psci=reader.conduit(keys["psci"]) if "psci" in keys else "",
         redist_stride=reader.number(keys["redistributor-stride"], "redistributor-stride") if "redistributor-stride" in keys else 0)
     if reader.wrong:
         raise Refused(reader.wrong)

@@ -38,14 +38,11 @@ def scripts() -> list[str]:
 
 
 def inputs_of(plan: Plan, core_elf: str, more: Iterable[str]) -> list[str]:
-    files = [core_elf, plan.system.file, plan.hardware.dtb_file, *more]
+    files = [core_elf, plan.system.file, *plan.hardware.inputs, *more]
     for part in plan.partitions:
         image = part.spec.image
         files += [image.file] + ([image.initrd] if image.initrd else [])
     files += scripts()
-    board = plan.hardware.folder
-    if os.path.isdir(board):
-        files += [os.path.join(board, f) for f in sorted(os.listdir(board)) if os.path.isfile(os.path.join(board, f))]
     return list(dict.fromkeys(f for f in files if f))
 
 

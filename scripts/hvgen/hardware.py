@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+from dataclasses import replace
 from typing import Iterable, Literal, Optional
 
 from . import addresses, boardfile, interrupts, nodma, uarts
@@ -32,9 +34,9 @@ def load_board(name_or_path: str, repo_root: str, span: Span = Span("")) -> Hard
     """
     folder = find_folder(name_or_path, repo_root, span)
     board = boardfile.read(folder)
-    blob = read_devicetree(board)
+    blob, sources = read_devicetree(board)
     name = os.path.basename(os.path.abspath(folder))
-    return from_devicetree(blob, name, folder, board)
+    return replace(from_devicetree(blob, name, folder, board), inputs=(board.file, *sources))
 
 
 def board_names(repo_root: str) -> tuple[str, ...]:
@@ -56,24 +58,32 @@ def find_folder(name_or_path: str, repo_root: str, span: Span) -> str:
                               did_you_mean(name_or_path, names))])
 
 
-def read_devicetree(board: BoardFile) -> bytes:
-    """The flattened devicetree; a .dts goes through dtc (with labels kept, -@)."""
-    if not board.devicetree.endswith(".dts"):
-        try:
-            with open(board.devicetree, "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise Refused([Diagnostic("BOARD-DEVICETREE", board.devicetree_span,
-                                      f"{board.devicetree} cannot be read: {error.strerror}")]) from error
+def read_devicetree(board: BoardFile) -> tuple[bytes, tuple[str, ...]]:
+    """The flattened devicetree, and the files that it was made of."""
+    if board.devicetree.endswith(".dts"):
+        return _compile(board)
     try:
-        done = subprocess.run(["dtc", "-q", "-@", "-I", "dts", "-O", "dtb", board.devicetree], capture_output=True, check=False)
-    except FileNotFoundError as error:
+        with open(board.devicetree, "rb") as file:
+            return file.read(), (board.devicetree,)
+    except OSError as error:
         raise Refused([Diagnostic("BOARD-DEVICETREE", board.devicetree_span,
-                                  "dtc is needed to read a .dts", fix="install device-tree-compiler")]) from error
+                                  f"{board.devicetree} cannot be read: {error.strerror}")]) from error
+
+
+def _compile(board: BoardFile) -> tuple[bytes, tuple[str, ...]]:
+    """By dtc, with labels kept (-@); dtc also says what was included (-d)."""
+    with tempfile.NamedTemporaryFile("r") as depfile:
+        command = ["dtc", "-q", "-@", "-I", "dts", "-O", "dtb", "-d", depfile.name, board.devicetree]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)
+        except FileNotFoundError as error:
+            raise Refused([Diagnostic("BOARD-DEVICETREE", board.devicetree_span,
+                                      "dtc is needed to read a .dts", fix="install device-tree-compiler")]) from error
+        read = depfile.read().partition(":")[2].split()
     if done.returncode:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise Refused([Diagnostic("BOARD-DEVICETREE", Span(board.devicetree), "dtc refuses it", tuple((None, line) for line in lines[:8]))])
-    return done.stdout
+    return done.stdout, tuple(dict.fromkeys(os.path.normpath(file) for file in read))
 
 
 # ---------------------------------------------------------------- devicetree -> Hardware
@@ -108,7 +118,7 @@ def from_devicetree(blob: bytes, name: str, folder: str, board: BoardFile) -> Ha
     return Hardware(
         name=name, folder=folder, dtb_file=board.devicetree, dtb=blob,
         model=tree.root.string("model") or tree.root.string("compatible"),
-        memory=memory, reserved=_reserved(tree, board), cpus=cpus, gic=gic, timer=timer, psci=_psci(tree), uart=uart,
+        memory=memory, reserved=_reserved(tree, board), cpus=cpus, gic=gic, timer=timer, psci=board.psci or tree_psci(tree), uart=uart,
         devices=_devices(tree, gic_node, labels), by_name={n: path for path, names in labels.items() for n in names},
         iommus=tuple(sorted(n.path for n in tree.nodes.values() if "#iommu-cells" in n and n.enabled)))
 
@@ -170,7 +180,7 @@ def _cpus(tree: Tree) -> tuple[Cpu, ...]:
     return tuple(found)
 
 
-def _psci(tree: Tree) -> Literal["smc", "hvc", "none"]:
+def tree_psci(tree: Tree) -> Literal["smc", "hvc", "none"]:
     for node in tree.nodes.values():
         if node.is_a(*PSCI) and node.usable:
             method = node.string("method")

@@ -127,6 +127,7 @@ class Hardware:
     devices: tuple[Device, ...]        # sorted by path
     by_name: dict[str, str]            # label or alias -> path
     iommus: tuple[str, ...]            # paths of IOMMU nodes
+    inputs: tuple[str, ...] = ()       # every file that was read: board.yaml, devicetree and what it includes
 
 
 # ---------------------------------------------------------------- System: what the YAML says

@@ -13,7 +13,7 @@ from .addresses import split
 from .boardfile import BoardFile
 from .diag import Diagnostic, Refused, hex_range, size_text
 from .fdt import FdtError, Tree, parse
-from .hardware import from_devicetree, memory_nodes, merge, tree_memory
+from .hardware import from_devicetree, memory_nodes, merge, tree_memory, tree_psci
 from .model import Hardware, Region, Span
 
 MIB = 1 << 20
@@ -27,6 +27,7 @@ class Soc:
     base: int
     source: str
     firmware: tuple[tuple[Region, str], ...] = ()
+    psci: bool = False                             # its firmware has PSCI by SMC and adds the node itself
 
 
 SOCS = (
@@ -38,8 +39,8 @@ SOCS = (
     Soc("fsl,imx8q", 0x80000000, "NXP i.MX 8 reference manuals, chapter 2"),
     Soc("fsl,imx8", 0x80000000, "NXP i.MX 8 reference manuals, chapter 2"),
     Soc("fsl,imx9", 0x80000000, "NXP i.MX 93 reference manual, chapter 2"),
-    Soc("fsl,ls", 0x80000000, "NXP Layerscape reference manuals, DRAM region 1"),
-    Soc("fsl,lx", 0x80000000, "NXP Layerscape reference manuals, DRAM region 1"),
+    Soc("fsl,ls", 0x80000000, "NXP Layerscape reference manuals, DRAM region 1; TF-A for Layerscape", psci=True),
+    Soc("fsl,lx", 0x80000000, "NXP Layerscape reference manuals, DRAM region 1; TF-A for Layerscape", psci=True),
     Soc("brcm,bcm2711", 0x0, "BCM2711 ARM peripherals, address map; the firmware's stub lies in the first 512 KiB",
         ((Region(0x0, 0x80000), "firmware stub"),)),
     Soc("amd,seattle", 0x8000000000, "AMD Seattle devicetrees with memory in the Linux kernel"),
@@ -103,7 +104,7 @@ def board_from_dtb(dtb_file: str, folder: str) -> NewBoard:
         raise Refused([Diagnostic("BOARD-DEVICETREE", span, f"this is not a devicetree: {error}")]) from error
     memory = find_memory(tree)
     hardware = examine(blob, tree, memory, os.path.basename(os.path.abspath(folder)), dtb_file)
-    notes = tuple(remarks(hardware, memory))
+    notes = tuple(remarks(hardware, tree, memory))
     os.makedirs(folder, exist_ok=True)
     written = []
     for name, text in (("board.yaml", yaml_text(hardware, tree, memory)), ("README.md", readme_text(hardware, notes))):
@@ -144,12 +145,22 @@ def _empty_node(tree: Tree) -> Optional[int]:
 
 def examine(blob: bytes, tree: Tree, memory: _Memory, name: str, dtb_file: str) -> Hardware:
     """The board as it would be loaded; with some RAM in the place of what is not known."""
-    board = BoardFile(file="board.yaml", devicetree=dtb_file, memory=memory.regions or (Region(0, ASSUMED),), firmware=memory.firmware)
+    board = BoardFile(file="board.yaml", devicetree=dtb_file, memory=memory.regions or (Region(0, ASSUMED),), firmware=memory.firmware,
+                      psci="smc" if assume_psci(tree) else "")
     hardware = from_devicetree(blob, name, os.path.dirname(dtb_file), board)
     return hardware if memory.regions else replace(hardware, memory=())
 
 
-def remarks(hardware: Hardware, memory: _Memory) -> list[str]:
+def assume_psci(tree: Tree) -> bool:
+    """No psci node, but the CPUs or the SoC's firmware want it: the boot loader adds the node."""
+    soc = soc_of(tree)
+    if tree_psci(tree) != "none" or "/psci" in tree.nodes:
+        return False
+    methods = {node.string("enable-method") for node in tree.nodes.values() if node.string("device_type") == "cpu"}
+    return "psci" in methods or (methods == {""} and soc is not None and soc.psci)
+
+
+def remarks(hardware: Hardware, tree: Tree, memory: _Memory) -> list[str]:
     """What a person has to look at before this board can be trusted."""
     notes = []
     if not memory.regions:
@@ -161,7 +172,9 @@ def remarks(hardware: Hardware, memory: _Memory) -> list[str]:
         notes.append("console: no serial port that Bulkhead knows (scripts/hvgen/uarts.py); the hypervisor will be silent")
     elif not hardware.uart.rx_mask:
         notes.append(f"console: {hardware.uart.kind} is used for output only; guests get no input from it")
-    if hardware.psci == "none":
+    if assume_psci(tree):
+        notes.append("CPUs: the devicetree has no psci node although the firmware should have PSCI; SMC is assumed")
+    elif hardware.psci == "none":
         notes.append("CPUs: there is no PSCI, so only the CPU that the firmware boots on can be used")
     gic = hardware.gic
     if gic and gic.version == 2 and gic.hyp is None:
@@ -195,6 +208,8 @@ def yaml_text(hardware: Hardware, tree: Tree, memory: _Memory) -> str:
         lines += ["firmware:"] + [f"  - {{base: {r.base:#x}, size: {size_text(r.size)}, what: {why}}}" for r, why in memory.firmware]
     else:
         lines += ["#firmware: [{base: 0x80000000, size: 2 MiB, what: secure firmware}]"]
+    if assume_psci(tree):
+        lines += ["", "# CONFIRM: the devicetree has no psci node; the firmware should have PSCI.", "psci: smc"]
     lines += ["", "# The hypervisor's serial port; without this line the devicetree's stdout-path."]
     if hardware.uart:
         source = uarts.kind_of(tree.nodes[hardware.uart.path])

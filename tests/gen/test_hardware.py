@@ -151,8 +151,9 @@ def test_disabled_is_inherited() -> None:
 # ---------------------------------------------------------------- interrupts
 
 def test_interrupts_and_their_kinds() -> None:
-    hw = board(UART + "a: a@c000000 { reg = <0 0xc000000 0x1000>; interrupts = <0 5 1>, <1 6 0xf08>, <2 3 4>, <3 1 4>, <0 9999 4>; };")
-    assert device(hw, "a").interrupts == (Interrupt(37, 1), Interrupt(22, 8), Interrupt(4099, 4), Interrupt(1057, 4))
+    hw = board(UART + "a: a@c000000 { reg = <0 0xc000000 0x1000>; interrupts = <0 5 1>, <1 6 0xf08>, <2 3 4>, <3 1 4>, <1 16 4>, <0 9999 4>; };")
+    assert device(hw, "a").interrupts == (Interrupt(37, 1), Interrupt(22, 8), Interrupt(4099, 4), Interrupt(1057, 4),
+                                          Interrupt(10031, 4))  # out of range: IRQ-RANGE says so where it is given away
     assert device(hw, "a").interrupts[0].edge and not device(hw, "a").interrupts[1].edge
 
 
