@@ -21,3 +21,6 @@ obj-$(CONFIG_ARM64) += arch/arm64/traps.o
 obj-$(CONFIG_GICV3) += arch/arm64/gicv3.o
 obj-$(CONFIG_GICV3) += arch/arm64/vgic.o
 obj-$(CONFIG_GICV3) += arch/arm64/vgic_mmio.o
+obj-$(CONFIG_EFI) += core/efi.o
+obj-$(CONFIG_EFI) += arch/arm64/efi_leave.o
+obj-$(CONFIG_EFI) += arch/arm64/efi_refusal.o

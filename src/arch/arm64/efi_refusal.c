@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* May the hypervisor start where UEFI left the CPU? */
+#include <hv/efi.h>
+
+#include "sysreg.h"
+
+const char *efi_refusal(void)
+{
+    return (sysreg_read(CurrentEL) >> 2 & 3u) == 2 ? NULL : "the firmware runs at EL1; Bulkhead needs EL2";
+}
