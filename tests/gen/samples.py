@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Sequence
 
-from hvgen.addresses import regs
-from hvgen.fdt import parse
-from hvgen.model import (Blob, Cpu, Device, DeviceSpec, Gic, Hardware, ImageSpec, Interrupt, Mapping, MemorySpec,
-                         Partition, Plan, PlanCpu, PlanPartition, Region, Span, System, Timer, Uart, Vuart)
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from hvgen.addresses import regs  # noqa: E402
+from hvgen.fdt import parse  # noqa: E402
+from hvgen.model import (Blob, Cpu, Device, DeviceSpec, Gic, Hardware, ImageSpec, Interrupt,  # noqa: E402
+                         Mapping, MemorySpec, Partition, Plan, PlanCpu, PlanPartition, Region, Span, System, Timer,
+                         Uart, Vuart)
 
 GIB, MIB, KIB = 1 << 30, 1 << 20, 1 << 10
 
