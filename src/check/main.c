@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hvcheck: proves, from the linked image alone, that what was generated keeps the partitions apart as
+ * system.yaml says. Exit status: 0 proved, 1 violations, 2 the input cannot be used.
+ */
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct rule_set *const rule_sets[] = {
+    &layout_rules, &register_rules, &table_rules, &memory_rules, &device_rules, &el2_rules,
+    &cpu_rules, &interrupt_rules, &fact_rules, &image_rules, &guest_tree_rules,
+};
+
+#define SET_COUNT  (sizeof(rule_sets) / sizeof(rule_sets[0]))
+
+static void prove_nothing(const struct world *world, struct proof *proof)
+{
+    (void)world;
+    (void)proof;
+}
+
+static const struct rule readable = {
+    "layout-readable",
+    "The image has a layout of the version that this checker knows, and all that it points to lies in the image.",
+    "entries", prove_nothing,
+};
+
+struct options {
+    const char *elf, *dtb, *system, *board, *json, *root;
+    bool quiet;
+};
+
+static void print_manual(void)
+{
+    printf("### Before all others\n\n- **%s**: %s\n", readable.id, readable.sentence);
+    for (size_t s = 0; s < SET_COUNT; s++) {
+        printf("\n### %s\n\n", rule_sets[s]->title);
+        for (size_t i = 0; i < rule_sets[s]->count; i++) {
+            printf("- **%s**: %s\n", rule_sets[s]->rules[i].id, rule_sets[s]->rules[i].sentence);
+        }
+    }
+}
+
+static _Noreturn void usage(void)
+{
+    fputs("usage: hvcheck --elf bulkhead.elf --system system.yaml [--dtb board.dtb] [--board board.yaml]\n"
+          "               [--root FOLDER] [--json out.json] [--quiet]\n"
+          "       hvcheck CONFIG bulkhead.elf [options as above]\n"
+          "       hvcheck --manual\n"
+          "CONFIG is a folder with system.yaml. Without --dtb and --board, the board that system.yaml names is looked\n"
+          "for in FOLDER/boards (FOLDER is . if not given), then as a folder of that name.\n", stderr);
+    exit(2);
+}
+
+static void read_options(struct options *o, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const struct { const char *name; const char **value; } known[] = {
+            {"--elf", &o->elf}, {"--dtb", &o->dtb}, {"--system", &o->system}, {"--board", &o->board}, {"--json", &o->json},
+            {"--root", &o->root},
+        };
+        bool found = false;
+
+        if (strcmp(argv[i], "--quiet") == 0) {
+            o->quiet = true;
+            continue;
+        }
+        for (size_t n = 0; n < sizeof(known) / sizeof(known[0]) && i + 1 < argc && !found; n++) {
+            if (strcmp(argv[i], known[n].name) == 0) {
+                *known[n].value = argv[++i];
+                found = true;
+            }
+        }
+        if (!found && argv[i][0] != '-' && o->system == NULL) {
+            o->system = text("%s/system.yaml", argv[i]);
+        } else if (!found && argv[i][0] != '-' && o->elf == NULL) {
+            o->elf = argv[i];
+        } else if (!found) {
+            usage();
+        }
+    }
+    if (o->elf == NULL || o->system == NULL) {
+        usage();
+    }
+}
+
+static bool exists(const char *name)
+{
+    return access(name, R_OK) == 0;
+}
+
+/* boards/NAME of the project, or a folder of that name: the same two places that system.yaml documents. */
+static void find_board(struct options *o, const char *board)
+{
+    struct spec_board facts = {0};
+    const char *folder = text("%s/boards/%s", o->root != NULL ? o->root : ".", board);
+
+    if (!exists(text("%s/board.yaml", folder))) {
+        folder = board;
+    }
+    if (o->board == NULL) {
+        o->board = text("%s/board.yaml", folder);
+    }
+    if (o->dtb != NULL) {
+        return;
+    }
+    spec_board_load(&facts, o->board);
+    o->dtb = facts.devicetree != NULL               ? text("%s/%s", folder, facts.devicetree) :
+             exists(text("%s/board.dts", folder)) ? text("%s/board.dts", folder) :
+                                                       text("%s/board.dtb", folder);
+}
+
+static size_t prove_all(const struct world *world, struct proof *proofs, bool usable)
+{
+    size_t count = 1;
+
+    for (size_t s = 0; s < SET_COUNT; s++) {
+        for (size_t i = 0; i < rule_sets[s]->count; i++) {
+            struct proof *proof = &proofs[count++];
+
+            proof->rule = &rule_sets[s]->rules[i];
+            proof->skipped = !usable;
+            if (usable) {
+                proof->rule->prove(world, proof);
+            }
+        }
+    }
+    return count;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    struct world *world = alloc(sizeof(*world));
+    struct proof proofs[128] = {{.rule = &readable}};
+    bool usable;
+    size_t count;
+
+    if (argc == 2 && strcmp(argv[1], "--manual") == 0) {
+        print_manual();
+        return 0;
+    }
+    read_options(&o, argc, argv);
+    world->elf_name = o.elf;
+    elf_load(&world->elf, o.elf);
+    spec_load(&world->spec, o.system);
+    if (o.dtb == NULL) {
+        find_board(&o, world->spec.board);
+    }
+    board_load(&world->board, o.dtb, o.board);
+    world->dtb_name = o.dtb;
+    usable = world_read_layout(world, &proofs[0]);
+    if (usable) {
+        world_match(world);
+        world_walk(world);
+    }
+    count = prove_all(world, proofs, usable);
+    report_text(world, proofs, count, o.quiet);
+    if (o.json != NULL && !report_json(o.json, world, proofs, count)) {
+        unusable("%s: cannot be written", o.json);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (proofs[i].count != 0) {
+            return 1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules about devices: what nobody may reach, and who reaches what system.yaml gives. */
+#include "check.h"
+
+#include <string.h>
+
+static bool is_guest_gicv(const struct world *world, const struct mapping *m)
+{
+    const struct layout_gic *gic = &world->layout.gic;
+
+    return gic->version == 2 && gic->vcpu.raw != 0 && m->out == gic->vcpu.raw && m->in == gic->cpu.raw &&
+           m->size <= 2 * PAGE_SIZE;
+}
+
+static void unreached(const struct world *world, struct proof *proof, const struct ranges *list, const char *what)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct walk *walk = &world->parts[p].stage2;
+
+        for (size_t i = 0; i < walk->map_count; i++) {
+            const struct mapping *m = &walk->maps[i];
+            const struct range *hit = ranges_hit(list, m->out, m->out + m->size);
+            uint64_t pa;
+
+            proof->checked += m->size / PAGE_SIZE;
+            if (hit == NULL || is_guest_gicv(world, m)) {
+                continue;
+            }
+            pa = hit->base > m->out ? hit->base : m->out;
+            violate(proof, "partition %s reaches %s %s: 0x%" PRIx64 " at guest address 0x%" PRIx64, world->parts[p].name, what,
+                    hit->what, pa, m->in + (pa - m->out));
+            note(proof, "%s", walk_path(walk, &world->elf, m->in + (pa - m->out)));
+        }
+    }
+}
+
+static void prove_gic(const struct world *world, struct proof *proof)
+{
+    unreached(world, proof, &world->board.gic_regions, "the interrupt controller");
+}
+
+static void prove_iommu(const struct world *world, struct proof *proof)
+{
+    unreached(world, proof, &world->board.iommu, "the IOMMU");
+}
+
+static void prove_uart(const struct world *world, struct proof *proof)
+{
+    unreached(world, proof, &world->board.uart_pages, "the hypervisor's UART");
+}
+
+/* ---------------------------------------------------------------- who was given what */
+
+static bool never_given(const struct world *world, int node)
+{
+    const struct board *board = &world->board;
+
+    return node == board->uart || dt_is_under(&board->dt, node, board->gic) || node == board->timer ||
+           dt_prop(&board->dt, node, "#iommu-cells", NULL) != NULL || dt_compatible(&board->dt, node, "arm,psci*");
+}
+
+static void prove_given_part(const struct world *world, struct proof *proof, const struct part *part, int *owners)
+{
+    for (size_t i = 0; i < part->spec->device_count; i++) {
+        const struct spec_device *d = &part->spec->devices[i];
+
+        proof->checked++;
+        if (d->node < 0) {
+            violate(proof, "%s:%" PRIu32 ": the board has no device '%s'", world->spec.file, d->line, d->name);
+        } else if (never_given(world, d->node)) {
+            violate(proof, "%s:%" PRIu32 ": '%s' is the hypervisor's own and cannot be given away", world->spec.file, d->line,
+                    d->name);
+        } else if (owners[d->node] != 0) {
+            violate(proof, "%s:%" PRIu32 ": '%s' is given to %s and to %s", world->spec.file, d->line, d->name,
+                    part_name(world, (uint32_t)owners[d->node] - 1), part->name);
+        } else {
+            owners[d->node] = (int)part->index + 1;
+        }
+    }
+}
+
+static void prove_one_owner(const struct world *world, struct proof *proof)
+{
+    int *owners = alloc((size_t)world->board.dt.count * sizeof(owners[0]));
+
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        if (world->parts[p].spec != NULL) {
+            prove_given_part(world, proof, &world->parts[p], owners);
+        }
+    }
+}
+
+static void prove_device_reached(const struct world *world, struct proof *proof, const struct part *part,
+                                 const struct range *given)
+{
+    for (uint64_t in = given->base; in < given->end;) {
+        const struct mapping *m = walk_find(&part->stage2, in);
+
+        if (m == NULL || m->out + (in - m->in) != in || !s2_read(m->attr) || !s2_write(m->attr)) {
+            violate(proof, "partition %s does not reach %s: 0x%" PRIx64, part->name, given->what, in);
+            note(proof, "%s", walk_path(&part->stage2, &world->elf, in));
+            return;
+        }
+        in = m->in + m->size;
+    }
+    proof->checked += (given->end - given->base) / PAGE_SIZE;
+}
+
+static void prove_reached(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+
+        for (size_t i = 0; part->stage2.done && i < part->given.count; i++) {
+            prove_device_reached(world, proof, part, &part->given.at[i]);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- and nothing of another's */
+
+/* Given to the partition, or a bus above or a part below such a device. */
+static bool is_given(const struct world *world, const struct part *part, int node)
+{
+    const struct devtree *dt = &world->board.dt;
+
+    for (size_t i = 0; part->spec != NULL && i < part->spec->device_count; i++) {
+        int given = part->spec->devices[i].node;
+
+        if (given >= 0 && (dt_is_under(dt, node, given) || dt_is_under(dt, given, node))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_anothers(const struct world *world, const struct part *part, int node)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct spec_partition *spec = world->parts[p].spec;
+
+        for (size_t i = 0; p != part->index && spec != NULL && i < spec->device_count; i++) {
+            if (spec->devices[i].node == node) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Registers of given devices, by the byte: what they cover is given even if another node names it too. */
+static void given_bytes(const struct world *world, const struct part *part, struct ranges *bytes)
+{
+    const struct devtree *dt = &world->board.dt;
+
+    for (size_t i = 0; part->spec != NULL && i < part->spec->device_count; i++) {
+        int node = part->spec->devices[i].node;
+        uint64_t base, size;
+
+        for (int n = 0; node >= 0 && dt_reg(dt, node, n, &base, &size); n++) {
+            ranges_add(bytes, base, size, dt->nodes[node].path, part->index);
+        }
+    }
+    ranges_sort(bytes);
+}
+
+static bool spoken_for(const struct world *world, const struct range *device)
+{
+    return ranges_hit(&world->board.gic_regions, device->base, device->end) != NULL ||
+           ranges_hit(&world->board.iommu, device->base, device->end) != NULL ||
+           ranges_hit(&world->board.uart_pages, device->base, device->end) != NULL;
+}
+
+static void prove_mapping_foreign(const struct world *world, struct proof *proof, const struct part *part,
+                                  const struct mapping *m, const struct ranges *own)
+{
+    const struct ranges *devices = &world->board.devices;
+    uint64_t end = m->out + m->size;
+
+    for (size_t i = ranges_first(devices, m->out); i < devices->count && devices->at[i].base < end; i++) {
+        const struct range *d = &devices->at[i];
+        uint64_t base = d->base > m->out ? d->base : m->out;
+
+        if (d->end <= m->out || is_given(world, part, (int)d->owner) || spoken_for(world, d) ||
+            ranges_cover(own, base, d->end < end ? d->end : end)) {
+            continue;
+        }
+        /* A page is given as a whole: what else lies in it must at least be nobody's. */
+        if (!is_anothers(world, part, (int)d->owner) && ranges_cover(&part->given, base, d->end < end ? d->end : end)) {
+            continue;
+        }
+        violate(proof, "partition %s reaches %s at 0x%" PRIx64 ", which is not given to it", part->name, d->what, base);
+        note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in + (base - m->out)));
+    }
+}
+
+static void prove_foreign(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+        struct ranges own = {0};
+
+        given_bytes(world, part, &own);
+        for (size_t i = 0; i < part->stage2.map_count; i++) {
+            prove_mapping_foreign(world, proof, part, &part->stage2.maps[i], &own);
+            proof->checked += part->stage2.maps[i].size / PAGE_SIZE;
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- attributes, emulated pages */
+
+static void prove_attributes(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+
+        for (size_t i = 0; i < part->stage2.map_count; i++) {
+            const struct mapping *m = &part->stage2.maps[i];
+            uint64_t base = m->out;
+
+            if (ranges_gap(&world->board.memory, &base, m->out + m->size) == 0) {
+                continue;
+            }
+            proof->checked += m->size / PAGE_SIZE;
+            if (!s2_device(m->attr) || s2_execute(m->attr)) {
+                violate(proof, "partition %s: 0x%" PRIx64 " is no RAM, but mapped with MemAttr 0x%" PRIx64 "%s", part->name,
+                        base, S2_MEMATTR(m->attr), s2_execute(m->attr) ? ", executable" : "");
+                note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in + (base - m->out)));
+            }
+        }
+    }
+}
+
+static void unmapped(const struct world *world, struct proof *proof, const struct part *part, uint64_t base, uint64_t size,
+                     const char *what)
+{
+    size_t i = walk_first(&part->stage2, base);
+
+    proof->checked += size / PAGE_SIZE;
+    if (i < part->stage2.map_count && part->stage2.maps[i].in < base + size) {
+        uint64_t in = part->stage2.maps[i].in > base ? part->stage2.maps[i].in : base;
+
+        violate(proof, "partition %s: guest address 0x%" PRIx64 " of the %s is mapped: accesses do not reach the hypervisor",
+                part->name, in, what);
+        note(proof, "%s", walk_path(&part->stage2, &world->elf, in));
+    }
+}
+
+static void prove_emulated(const struct world *world, struct proof *proof)
+{
+    const struct layout_gic *gic = &world->layout.gic;
+
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+
+        unmapped(world, proof, part, gic->dist.raw, gic->dist_size, "distributor");
+        for (uint32_t i = 0; i < gic->redist_count; i++) {
+            unmapped(world, proof, part, gic->redist[i].raw, gic->redist_size[i], "redistributors");
+        }
+        if (part->raw.vuart.intid != 0) {
+            unmapped(world, proof, part, part->raw.vuart.base.raw, PAGE_SIZE, "virtual UART");
+        }
+    }
+}
+
+static const struct rule rules[] = {
+    {"gic-unreached",
+     "No partition reaches a register of the interrupt controller: distributor, redistributors, ITS, message frames, CPU "
+     "interfaces (with GICv2 the virtual CPU interface excepted, at the guest's CPU interface).",
+     "pages", prove_gic},
+    {"iommu-unreached",
+     "No partition reaches a register of an IOMMU.",
+     "pages", prove_iommu},
+    {"uart-unreached",
+     "No partition reaches the hypervisor's UART.",
+     "pages", prove_uart},
+    {"device-one-owner",
+     "Every device of system.yaml is on the board, is given once, and is not the hypervisor's own.",
+     "devices", prove_one_owner},
+    {"device-reached",
+     "Every partition reaches every register page of every device given to it, for reading and writing, at the board's address.",
+     "pages", prove_reached},
+    {"device-foreign",
+     "Every page with device registers that a partition reaches is a page of a device given to it, and holds no register "
+     "of a device given to another.",
+     "pages", prove_foreign},
+    {"device-attributes",
+     "Whatever is not RAM is mapped as device memory, never cacheable, never executable.",
+     "pages", prove_attributes},
+    {"emulated-unmapped",
+     "The pages of the emulated devices (distributor, redistributors, virtual UART) are unmapped in every stage 2.",
+     "pages", prove_emulated},
+};
+
+const struct rule_set device_rules = {"Devices", rules, sizeof(rules) / sizeof(rules[0])};

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules about the hypervisor's own address space: the main map, and the loader map of each partition. */
+#include "check.h"
+
+#include <stdlib.h>
+
+static void each_map(const struct world *world, struct proof *proof,
+                     void (*prove)(const struct world *, struct proof *, const struct walk *))
+{
+    if (world->main.done) {
+        prove(world, proof, &world->main);
+    }
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        if (world->parts[i].loader.done) {
+            prove(world, proof, &world->parts[i].loader);
+        }
+    }
+}
+
+static void wx_of(const struct world *world, struct proof *proof, const struct walk *walk)
+{
+    for (size_t i = 0; i < walk->map_count; i++) {
+        const struct mapping *m = &walk->maps[i];
+
+        proof->checked += m->size / PAGE_SIZE;
+        if (s1_write(m->attr) && s1_execute(m->attr)) {
+            violate(proof, "%s: 0x%" PRIx64 "..0x%" PRIx64 " is writable and executable", walk->name, m->in,
+                    m->in + m->size - 1);
+            note(proof, "%s", walk_path(walk, &world->elf, m->in));
+        }
+    }
+}
+
+static void prove_wx(const struct world *world, struct proof *proof)
+{
+    each_map(world, proof, wx_of);
+}
+
+static void identity_of(const struct world *world, struct proof *proof, const struct walk *walk)
+{
+    for (size_t i = 0; i < walk->map_count; i++) {
+        const struct mapping *m = &walk->maps[i];
+
+        proof->checked += m->size / PAGE_SIZE;
+        if (m->in != m->out) {
+            violate(proof, "%s: 0x%" PRIx64 " leads to 0x%" PRIx64, walk->name, m->in, m->out);
+            note(proof, "%s", walk_path(walk, &world->elf, m->in));
+        }
+    }
+}
+
+static void prove_identity(const struct world *world, struct proof *proof)
+{
+    each_map(world, proof, identity_of);
+}
+
+/* ---------------------------------------------------------------- the image */
+
+static bool is_guard(const struct world *world, uint64_t page)
+{
+    for (uint32_t i = 0; i < world->layout.cpu_count; i++) {
+        if (page == world->cpus[i].stack_top - 2 * PAGE_SIZE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *permission(bool write, bool execute)
+{
+    return execute ? (write ? "writable and executable" : "executable") : write ? "writable" : "read-only";
+}
+
+/* The pages of one section; one violation for each run of pages with the same mistake. */
+static void image_section(const struct world *world, struct proof *proof, const struct section *s)
+{
+    uint64_t end = (s->base + s->size + PAGE_MASK) & ~PAGE_MASK;
+
+    for (uint64_t page = s->base & ~PAGE_MASK; page < end;) {
+        const struct mapping *m = walk_find(&world->main, page);
+
+        proof->checked++;
+        if (m == NULL && s->write && is_guard(world, page)) {
+            page += PAGE_SIZE;
+            continue;
+        }
+        if (m == NULL || s1_write(m->attr) != s->write || s1_execute(m->attr) != s->execute) {
+            violate(proof, "section %s at 0x%" PRIx64 " is %s, EL2 maps it %s", s->name, page,
+                    permission(s->write, s->execute),
+                    m == NULL ? "not at all" : permission(s1_write(m->attr), s1_execute(m->attr)));
+            note(proof, "%s", walk_path(&world->main, &world->elf, page));
+            if (m == NULL) {
+                return;
+            }
+        }
+        page = m->in + m->size;
+    }
+}
+
+static void prove_image(const struct world *world, struct proof *proof)
+{
+    for (size_t i = 0; i < world->elf.segment_count; i++) {
+        const struct segment *s = &world->elf.segments[i];
+
+        if (s->base != s->virt) {
+            violate(proof, "a segment is linked for 0x%" PRIx64 " but loaded at 0x%" PRIx64, s->virt, s->base);
+        }
+        if (s->base < world->layout.hv_base.raw || s->base + s->size > world->layout.hv_base.raw + world->layout.hv_size) {
+            violate(proof, "segment 0x%" PRIx64 "..0x%" PRIx64 " is outside the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64,
+                    s->base, s->base + s->size - 1, world->layout.hv_base.raw,
+                    world->layout.hv_base.raw + world->layout.hv_size - 1);
+        }
+    }
+    for (size_t i = 0; world->main.done && i < world->elf.section_count; i++) {
+        image_section(world, proof, &world->elf.sections[i]);
+    }
+}
+
+static void prove_place(const struct world *world, struct proof *proof)
+{
+    uint64_t base = world->layout.hv_base.raw;
+    uint64_t end = base + world->layout.hv_size;
+    uint64_t gap = base;
+    const struct range *hit = ranges_hit(&world->board.reserved, base, end);
+
+    proof->checked += world->layout.hv_size / PAGE_SIZE;
+    if (ranges_gap(&world->board.memory, &gap, end) != 0) {
+        violate(proof, "the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64 ": the board has no RAM at 0x%" PRIx64, base,
+                end - 1, gap);
+    }
+    if (hit != NULL) {
+        violate(proof, "the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64 " overlaps 0x%" PRIx64 ", reserved by %s", base,
+                end - 1, hit->base, hit->what);
+    }
+}
+
+/* ---------------------------------------------------------------- stacks */
+
+static void stack_guard_of(const struct world *world, struct proof *proof, const struct walk *walk)
+{
+    for (uint32_t i = 0; i < world->layout.cpu_count; i++) {
+        uint64_t top = world->cpus[i].stack_top;
+        const struct mapping *stack = walk_find(walk, top - PAGE_SIZE);
+
+        proof->checked++;
+        if (stack == NULL || !s1_write(stack->attr)) {
+            violate(proof, "%s: the stack of CPU %" PRIu32 " below 0x%" PRIx64 " is not writable", walk->name, i, top);
+            note(proof, "%s", walk_path(walk, &world->elf, top - PAGE_SIZE));
+        }
+        if (walk_find(walk, top - 2 * PAGE_SIZE) != NULL) {
+            violate(proof, "%s: the guard page 0x%" PRIx64 " under the stack of CPU %" PRIu32 " is mapped", walk->name,
+                    top - 2 * PAGE_SIZE, i);
+            note(proof, "%s", walk_path(walk, &world->elf, top - 2 * PAGE_SIZE));
+        }
+    }
+}
+
+static void prove_stacks(const struct world *world, struct proof *proof)
+{
+    uint64_t start = 0;
+
+    for (uint32_t i = 0; i < world->layout.cpu_count; i++) {
+        uint64_t top = world->cpus[i].stack_top;
+
+        if ((top & PAGE_MASK) != 0 || elf_at(&world->elf, top - 2 * PAGE_SIZE, 2 * PAGE_SIZE) == NULL) {
+            violate(proof, "the stack of CPU %" PRIu32 " (top 0x%" PRIx64 ") is not made of pages of the image", i, top);
+            return;
+        }
+        for (uint32_t n = 0; n < i; n++) {
+            uint64_t other = world->cpus[n].stack_top;
+
+            if ((top > other ? top - other : other - top) < 2 * PAGE_SIZE) {
+                violate(proof, "CPUs %" PRIu32 " and %" PRIu32 " have the same stack or guard page (tops 0x%" PRIx64 ", 0x%"
+                        PRIx64 ")", n, i, other, top);
+            }
+        }
+    }
+    if (elf_symbol(&world->elf, "el2_stacks", &start) && world->layout.cpu_count != 0 && world->cpus[0].stack_top < start) {
+        violate(proof, "the stack of CPU 0 is not in el2_stacks");
+    }
+    each_map(world, proof, stack_guard_of);
+}
+
+/* ---------------------------------------------------------------- what EL2 reaches */
+
+static void own_ranges(const struct world *world, struct ranges *list)
+{
+    const struct layout_gic *gic = &world->layout.gic;
+
+    ranges_add_pages(list, world->layout.hv_base.raw, world->layout.hv_size, "the hypervisor's memory", NO_OWNER);
+    ranges_copy(list, &world->board.uart_pages);
+    ranges_copy(list, &world->board.gic_regions);
+    ranges_add_pages(list, gic->dist.raw, gic->dist_size, "distributor", NO_OWNER);
+    ranges_sort(list);
+}
+
+static void prove_extent(const struct world *world, struct proof *proof)
+{
+    struct ranges own = {0};
+
+    own_ranges(world, &own);
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        ranges_copy(&own, &world->parts[i].ram);      /* el2-apart speaks about these */
+    }
+    ranges_sort(&own);
+    for (size_t i = 0; i < world->main.map_count; i++) {
+        const struct mapping *m = &world->main.maps[i];
+        uint64_t base = m->out;
+
+        proof->checked += m->size / PAGE_SIZE;
+        if (ranges_gap(&own, &base, m->out + m->size) != 0) {
+            violate(proof, "EL2 reaches 0x%" PRIx64 ", which is neither its memory nor its UART nor the interrupt controller",
+                    base);
+            note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (base - m->out)));
+        }
+    }
+    free(own.at);
+}
+
+static void prove_apart(const struct world *world, struct proof *proof)
+{
+    struct ranges guests = {0};
+
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct walk *walk = &world->parts[p].stage2;
+
+        for (size_t i = 0; i < walk->map_count; i++) {
+            ranges_add(&guests, walk->maps[i].out, walk->maps[i].size, world->parts[p].name, p);
+        }
+        ranges_copy(&guests, &world->parts[p].ram);
+    }
+    ranges_sort(&guests);
+    for (size_t i = 0; i < world->main.map_count; i++) {
+        const struct mapping *m = &world->main.maps[i];
+        const struct range *hit = ranges_hit(&guests, m->out, m->out + m->size);
+        uint64_t pa;
+
+        proof->checked += m->size / PAGE_SIZE;
+        if (hit == NULL || ranges_hit(&world->hv, m->out, m->out + m->size) != NULL ||
+            ranges_hit(&world->board.gic_regions, m->out, m->out + m->size) != NULL ||
+            ranges_hit(&world->board.uart_pages, m->out, m->out + m->size) != NULL) {
+            continue;
+        }
+        pa = hit->base > m->out ? hit->base : m->out;
+        violate(proof, "EL2's main map reaches 0x%" PRIx64 " of partition %s", pa, hit->what);
+        note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (pa - m->out)));
+    }
+    free(guests.at);
+}
+
+static void attributes_of(const struct world *world, struct proof *proof, const struct walk *walk)
+{
+    for (size_t i = 0; i < walk->map_count; i++) {
+        const struct mapping *m = &walk->maps[i];
+        uint64_t base = m->out;
+        bool ram = ranges_gap(&world->board.memory, &base, m->out + m->size) == 0;
+        bool device = s1_memory(m->attr) == 0x04;
+
+        proof->checked += m->size / PAGE_SIZE;
+        if (ram && (s1_memory(m->attr) != 0xff || DESC_SH(m->attr) != SH_INNER)) {
+            violate(proof, "%s: RAM 0x%" PRIx64 " is not mapped write-back, inner shareable", walk->name, m->out);
+            note(proof, "%s", walk_path(walk, &world->elf, m->in));
+        } else if (!ram && (!device || s1_execute(m->attr))) {
+            violate(proof, "%s: 0x%" PRIx64 " is no RAM, but mapped %s", walk->name, base,
+                    device ? "executable" : "as normal memory");
+            note(proof, "%s", walk_path(walk, &world->elf, m->in + (base - m->out)));
+        }
+    }
+}
+
+static void prove_attributes(const struct world *world, struct proof *proof)
+{
+    each_map(world, proof, attributes_of);
+}
+
+static void needs(const struct world *world, struct proof *proof, uint64_t base, uint64_t size, const char *what)
+{
+    for (uint64_t page = base & ~PAGE_MASK; page < base + size;) {
+        const struct mapping *m = walk_find(&world->main, page);
+
+        proof->checked++;
+        if (m == NULL || !s1_write(m->attr)) {
+            violate(proof, "EL2 does not reach the %s at 0x%" PRIx64, what, page);
+            note(proof, "%s", walk_path(&world->main, &world->elf, page));
+            return;
+        }
+        page = m->in + m->size;
+    }
+}
+
+static void prove_needs(const struct world *world, struct proof *proof)
+{
+    const struct layout_gic *gic = &world->layout.gic;
+
+    if (!world->main.done) {
+        return;
+    }
+    needs(world, proof, gic->dist.raw, gic->dist_size < 0x1000 ? 0x1000 : gic->dist_size, "distributor");
+    for (uint32_t i = 0; i < gic->redist_count; i++) {
+        needs(world, proof, gic->redist[i].raw, gic->redist_size[i], "redistributors");
+    }
+    if (world->layout.uart.base.raw != 0) {
+        needs(world, proof, world->layout.uart.base.raw, 4, "UART");
+    }
+}
+
+/* ---------------------------------------------------------------- loader maps */
+
+/* The loader map is the main map where that has something, and else the partition's RAM. */
+static void loader_mapping(const struct world *world, struct proof *proof, const struct part *part, const struct mapping *m)
+{
+    for (uint64_t in = m->in; in < m->in + m->size;) {
+        size_t at = walk_first(&world->main, in);
+        const struct mapping *main = at < world->main.map_count ? &world->main.maps[at] : NULL;
+        uint64_t end = m->in + m->size;
+
+        if (main != NULL && main->in <= in) {
+            end = main->in + main->size < end ? main->in + main->size : end;
+            if (main->attr != m->attr || main->out - main->in != m->out - m->in) {
+                violate(proof, "%s differs from the main map at 0x%" PRIx64, part->loader.name, in);
+                note(proof, "%s", walk_path(&part->loader, &world->elf, in));
+                note(proof, "%s", walk_path(&world->main, &world->elf, in));
+            }
+        } else {
+            end = main != NULL && main->in < end ? main->in : end;
+            if (!ranges_cover(&part->ram, m->out + (in - m->in), m->out + (end - m->in))) {
+                uint64_t base = m->out + (in - m->in);
+
+                (void)ranges_gap(&part->ram, &base, m->out + (end - m->in));
+                violate(proof, "%s reaches 0x%" PRIx64 ", which is not RAM of %s", part->loader.name, base, part->name);
+                note(proof, "%s", walk_path(&part->loader, &world->elf, m->in + (base - m->out)));
+            }
+        }
+        in = end;
+    }
+    proof->checked += m->size / PAGE_SIZE;
+}
+
+static bool covered_by(const struct walk *walk, uint64_t base, uint64_t end, bool write, uint64_t *gap)
+{
+    while (base < end) {
+        const struct mapping *m = walk_find(walk, base);
+
+        if (m == NULL || (write && !s1_write(m->attr))) {
+            *gap = base;
+            return false;
+        }
+        base = m->in + m->size;
+    }
+    return true;
+}
+
+static void loader_of(const struct world *world, struct proof *proof, const struct part *part)
+{
+    uint64_t gap = 0;
+
+    for (size_t i = 0; i < part->loader.map_count; i++) {
+        loader_mapping(world, proof, part, &part->loader.maps[i]);
+    }
+    for (size_t i = 0; i < part->ram.count; i++) {
+        if (!covered_by(&part->loader, part->ram.at[i].base, part->ram.at[i].end, true, &gap)) {
+            violate(proof, "%s does not reach 0x%" PRIx64 " of its partition for writing", part->loader.name, gap);
+            note(proof, "%s", walk_path(&part->loader, &world->elf, gap));
+        }
+    }
+    for (size_t i = 0; i < world->main.map_count; i++) {
+        const struct mapping *m = &world->main.maps[i];
+
+        if (!covered_by(&part->loader, m->in, m->in + m->size, false, &gap)) {
+            violate(proof, "%s lacks 0x%" PRIx64 " of the main map", part->loader.name, gap);
+        }
+    }
+}
+
+static void prove_loaders(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        if (world->main.done && world->parts[p].loader.done) {
+            loader_of(world, proof, &world->parts[p]);
+        }
+    }
+}
+
+static const struct rule rules[] = {
+    {"el2-wx",
+     "No page of EL2 is writable and executable, neither in the main map nor in a loader map.",
+     "pages", prove_wx},
+    {"el2-identity",
+     "EL2 runs on an identity map: every virtual address leads to the equal physical one.",
+     "pages", prove_identity},
+    {"el2-image",
+     "Every section of the image lies in the hypervisor's memory and is mapped as it was linked: code executable and "
+     "read-only, data writable, layout, tables and pristine images read-only.",
+     "runs of pages", prove_image},
+    {"el2-place",
+     "The hypervisor's memory is RAM of the board, and nobody has reserved it.",
+     "pages", prove_place},
+    {"el2-stacks",
+     "Every core has a stack of its own, and the page under each stack is unmapped in every map of EL2.",
+     "stacks", prove_stacks},
+    {"el2-extent",
+     "EL2's main map reaches the hypervisor's memory, its UART and the interrupt controller, and nothing else.",
+     "pages", prove_extent},
+    {"el2-apart",
+     "EL2's main map reaches no page that a partition reaches or owns.",
+     "pages", prove_apart},
+    {"el2-attributes",
+     "EL2 maps RAM write-back and inner shareable; what is not RAM, as device memory that is not executable.",
+     "pages", prove_attributes},
+    {"el2-reaches",
+     "EL2 reaches the registers that the hypervisor drives: distributor, redistributors and its UART.",
+     "runs of pages", prove_needs},
+    {"loader-bounded",
+     "The loader map of a partition is the main map and that partition's RAM, all of it and nothing else.",
+     "pages", prove_loaders},
+};
+
+const struct rule_set el2_rules = {"The hypervisor's own map", rules, sizeof(rules) / sizeof(rules[0])};

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules about the layout itself: where it lies, its checksum, and that it is the one of this system.yaml. */
+#include "check.h"
+
+#include <string.h>
+
+/* Memory that is read-only: no writable section of the ELF, inside the hypervisor's own range. */
+static void prove_range(const struct world *world, struct proof *proof, const void *pointer, uint64_t size, const char *what)
+{
+    uint64_t base = (uint64_t)(uintptr_t)pointer;
+    const struct section *section = elf_section_of(&world->elf, base);
+
+    proof->checked += size;
+    if (section == NULL || section->write || section->execute || size > section->size - (base - section->base)) {
+        violate(proof, "%s at 0x%" PRIx64 " (%" PRIu64 " bytes) is not in a read-only section (%s)", what, base, size,
+                section != NULL ? section->name : "none");
+    } else if (base < world->layout.hv_base.raw || base - world->layout.hv_base.raw >= world->layout.hv_size ||
+               size > world->layout.hv_size - (base - world->layout.hv_base.raw)) {
+        violate(proof, "%s at 0x%" PRIx64 " is outside the hypervisor's memory", what, base);
+    }
+}
+
+static void prove_read_only(const struct world *world, struct proof *proof)
+{
+    const struct layout *facts = &world->layout;
+
+    prove_range(world, proof, (const void *)(uintptr_t)world->layout_pa, sizeof(*facts), "layout");
+    prove_range(world, proof, facts->cpus, facts->cpu_count * sizeof(facts->cpus[0]), "layout.cpus");
+    prove_range(world, proof, facts->partitions, facts->partition_count * sizeof(facts->partitions[0]),
+                "layout.partitions");
+    if (facts->device_count != 0) {
+        prove_range(world, proof, facts->devices, facts->device_count * sizeof(facts->devices[0]), "layout.devices");
+    }
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        const struct layout_partition *raw = &world->parts[i].raw;
+
+        prove_range(world, proof, raw->name, strlen(world->parts[i].name) + 1, "a partition's name");
+        prove_range(world, proof, raw->vcpus, raw->vcpu_count * sizeof(raw->vcpus[0]), "vcpus");
+        if (raw->memory_count != 0) {
+            prove_range(world, proof, raw->memory, raw->memory_count * sizeof(raw->memory[0]), "memory ranges");
+        }
+        if (raw->image_count != 0) {
+            prove_range(world, proof, raw->images, raw->image_count * sizeof(raw->images[0]), "images");
+        }
+    }
+}
+
+static bool within(uint64_t base, uint64_t size, uint64_t start, uint64_t end)
+{
+    return base >= start && base <= end && size <= end - base;
+}
+
+/* What the boot code must find untouched has to lie in the range that the sum covers. */
+static void prove_summed(const struct world *world, struct proof *proof, uint64_t start, uint64_t end)
+{
+    const struct layout *facts = &world->layout;
+
+    if (!within(world->layout_pa, sizeof(*facts), start, end)) {
+        violate(proof, "layout at 0x%" PRIx64 " is outside the range of the checksum", world->layout_pa);
+    }
+    if (!within((uint64_t)(uintptr_t)facts->partitions, facts->partition_count * sizeof(facts->partitions[0]), start, end) ||
+        !within((uint64_t)(uintptr_t)facts->cpus, facts->cpu_count * sizeof(facts->cpus[0]), start, end)) {
+        violate(proof, "partitions or cpus are outside the range of the checksum");
+    }
+}
+
+static uint64_t sum_words(const uint8_t *bytes, uint64_t count)
+{
+    uint64_t a = 0;
+    uint64_t b = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t word;
+
+        memcpy(&word, bytes + 8 * i, sizeof(word));
+        a += word;
+        b += a;
+    }
+    return a ^ (b << 32 | b >> 32);
+}
+
+static void prove_checksum(const struct world *world, struct proof *proof)
+{
+    uint64_t start = 0, end = 0, place = 0, stored, sum;
+    const uint8_t *bytes, *word;
+
+    if (!elf_symbol(&world->elf, "__ro_tables_start", &start) || !elf_symbol(&world->elf, "__ro_tables_end", &end) ||
+        !elf_symbol(&world->elf, "layout_checksum", &place)) {
+        violate(proof, "the image has no __ro_tables_start, __ro_tables_end or layout_checksum");
+        return;
+    }
+    bytes = end > start && (end - start) % 8 == 0 ? elf_at(&world->elf, start, end - start) : NULL;
+    word = elf_at(&world->elf, place, sizeof(stored));
+    if (bytes == NULL || word == NULL) {
+        violate(proof, "0x%" PRIx64 "..0x%" PRIx64 " or its sum does not lie in the image", start, end);
+        return;
+    }
+    memcpy(&stored, word, sizeof(stored));
+    sum = sum_words(bytes, (end - start) / 8);
+    proof->checked += end - start;
+    if (sum != stored) {
+        violate(proof, "the sum over 0x%" PRIx64 "..0x%" PRIx64 " is 0x%016" PRIx64 ", the image says 0x%016" PRIx64, start,
+                end, sum, stored);
+    }
+    prove_summed(world, proof, start, end);
+}
+
+static void prove_partition(const struct world *world, struct proof *proof, const struct part *part)
+{
+    const struct spec_partition *spec = part->spec;
+
+    if (spec == NULL) {
+        violate(proof, "%s has no partition '%s'", world->spec.file, part->name);
+        return;
+    }
+    if ((part->raw.irq_mode == LAYOUT_IRQ_DIRECT) != spec->direct) {
+        violate(proof, "partition %s: interrupts are %s in the layout, %s in %s:%" PRIu32, part->name,
+                spec->direct ? "virtual" : "direct", spec->direct ? "direct" : "virtual", world->spec.file, spec->line);
+    }
+    if (part->raw.on_fault != spec->on_fault) {
+        violate(proof, "partition %s: the fault policy is %" PRIu32 " in the layout, %" PRIu32 " in %s:%" PRIu32, part->name,
+                part->raw.on_fault, spec->on_fault, world->spec.file, spec->line);
+    }
+    if ((part->raw.vuart.intid != 0) != spec->vuart) {
+        violate(proof, "partition %s: %s virtual UART in the layout, %s in %s:%" PRIu32, part->name,
+                spec->vuart ? "no" : "a", spec->vuart ? "one" : "none", world->spec.file, spec->line);
+    }
+    if (part->raw.yaml_line != spec->line) {
+        violate(proof, "partition %s: yaml_line is %" PRIu32 ", it stands in %s:%" PRIu32, part->name, part->raw.yaml_line,
+                world->spec.file, spec->line);
+    }
+}
+
+static void prove_partitions(const struct world *world, struct proof *proof)
+{
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        prove_partition(world, proof, &world->parts[i]);
+        proof->checked++;
+    }
+    if (world->part_count != world->spec.partition_count) {
+        violate(proof, "the layout has %" PRIu32 " partitions, %s %zu", world->part_count, world->spec.file,
+                world->spec.partition_count);
+    }
+}
+
+static uint32_t owner_of_node(const struct world *world, int node, uint32_t *line)
+{
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        const struct spec_partition *spec = world->parts[i].spec;
+
+        for (size_t n = 0; spec != NULL && n < spec->device_count; n++) {
+            if (spec->devices[n].node == node) {
+                *line = spec->devices[n].line;
+                return i;
+            }
+        }
+    }
+    *line = 0;
+    return LAYOUT_NO_PARTITION;
+}
+
+static bool node_has_reg(const struct devtree *dt, int node, uint64_t wanted, uint64_t wanted_size)
+{
+    uint64_t base, size;
+
+    for (int i = 0; dt_reg(dt, node, i, &base, &size); i++) {
+        if (base == wanted && size == wanted_size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void prove_devices(const struct world *world, struct proof *proof)
+{
+    uint64_t last = 0;
+
+    for (uint32_t i = 0; i < world->layout.device_count; i++) {
+        const struct layout_device *d = &world->devices[i];
+        const char *path = elf_string(&world->elf, (uint64_t)(uintptr_t)d->name);
+        int node = path != NULL ? dt_find(&world->board.dt, path) : -1;
+        uint32_t line = 0;
+
+        proof->checked++;
+        if (node < 0 || !node_has_reg(&world->board.dt, node, d->base.raw, d->size)) {
+            violate(proof, "entry %" PRIu32 " (%s at 0x%" PRIx64 ") is not in the devicetree", i, path != NULL ? path : "?",
+                    d->base.raw);
+        } else if (d->owner != owner_of_node(world, node, &line) || d->yaml_line != line) {
+            violate(proof, "%s is listed as %s's (line %" PRIu32 "), which is not what %s says", path,
+                    part_name(world, d->owner), d->yaml_line, world->spec.file);
+        }
+        if (d->base.raw < last) {
+            violate(proof, "the list of devices is not sorted at entry %" PRIu32, i);
+        }
+        last = d->base.raw;
+    }
+}
+
+static const struct rule rules[] = {
+    {"layout-read-only",
+     "The layout and everything that it points to lie in read-only sections of the image, inside the hypervisor's memory.",
+     "bytes", prove_read_only},
+    {"layout-checksum",
+     "The checksum that the boot code compares is the sum over layout and tables as they stand in the image.",
+     "bytes", prove_checksum},
+    {"layout-partitions",
+     "The layout has the partitions of system.yaml and no others, with their interrupt mode, fault policy and console.",
+     "partitions", prove_partitions},
+    {"layout-devices",
+     "The list of devices that fault reports use is sorted and names devicetree nodes with their real owners.",
+     "devices", prove_devices},
+};
+
+const struct rule_set layout_rules = {"The layout", rules, sizeof(rules) / sizeof(rules[0])};

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads system.yaml and board.yaml by itself, with libyaml: what the user asked for must not pass
+ * through the generator on its way to the proof. Spelling mistakes are the generator's to explain; here
+ * whatever is not understood makes the input unusable.
+ */
+#include "check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+struct source {
+    const char *file;
+    yaml_document_t document;
+};
+
+static uint32_t line_of(const yaml_node_t *node)
+{
+    return (uint32_t)node->start_mark.line + 1;
+}
+
+/* ${NAME} may stand unquoted inside {...}: the braces of variables are hidden from YAML, columns stay. */
+static void hide_variables(char *bytes)
+{
+    for (char *at = strstr(bytes, "${"); at != NULL; at = strstr(at + 1, "${")) {
+        char *end = strchr(at, '}');
+
+        if (end == NULL) {
+            return;
+        }
+        at[1] = '(';
+        *end = ')';
+    }
+}
+
+static void open_document(struct source *source, const char *file)
+{
+    yaml_parser_t parser;
+    size_t size;
+    uint8_t *bytes = read_file(file, &size);
+
+    source->file = file;
+    if (!yaml_parser_initialize(&parser)) {
+        unusable("%s: cannot be read", file);
+    }
+    hide_variables((char *)bytes);
+    yaml_parser_set_input_string(&parser, bytes, size);
+    if (!yaml_parser_load(&parser, &source->document)) {
+        unusable("%s:%zu: %s", file, parser.problem_mark.line + 1, parser.problem != NULL ? parser.problem : "not YAML");
+    }
+    yaml_parser_delete(&parser);
+}
+
+static yaml_node_t *node_at(struct source *source, int index)
+{
+    return yaml_document_get_node(&source->document, index);
+}
+
+static const char *scalar(const struct source *source, const yaml_node_t *node)
+{
+    if (node->type != YAML_SCALAR_NODE) {
+        unusable("%s:%" PRIu32 ": a plain value is expected", source->file, line_of(node));
+    }
+    return (const char *)node->data.scalar.value;
+}
+
+/* The value of a key, or NULL. */
+static yaml_node_t *member(struct source *source, const yaml_node_t *mapping, const char *key)
+{
+    if (mapping == NULL || mapping->type != YAML_MAPPING_NODE) {
+        return NULL;
+    }
+    for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top; pair++) {
+        if (strcmp(scalar(source, node_at(source, pair->key)), key) == 0) {
+            return node_at(source, pair->value);
+        }
+    }
+    return NULL;
+}
+
+static uint64_t unit_size(const struct source *source, const yaml_node_t *node, const char *unit)
+{
+    static const struct { const char *name; uint64_t size; } units[] = {
+        {"", 1}, {"B", 1}, {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20},
+        {"GiB", UINT64_C(1) << 30}, {"TiB", UINT64_C(1) << 40},
+    };
+
+    while (*unit == ' ') {
+        unit++;
+    }
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(units[i].name, unit) == 0) {
+            return units[i].size;
+        }
+    }
+    unusable("%s:%" PRIu32 ": '%s' is no unit of size", source->file, line_of(node), unit);
+}
+
+/* "64 MiB", "0x4000_0000", "1.5 GiB" */
+static uint64_t quantity(const struct source *source, const yaml_node_t *node)
+{
+    const char *written = scalar(source, node);
+    char digits[64];
+    size_t length = 0;
+    char *end;
+    uint64_t value, unit;
+    double fraction = 0;
+
+    for (const char *c = written; *c != '\0' && length + 1 < sizeof(digits); c++) {
+        if (*c != '_') {
+            digits[length++] = *c;
+        }
+    }
+    digits[length] = '\0';
+    errno = 0;
+    value = strtoull(digits, &end, digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X') ? 16 : 10);
+    if (end == digits || errno != 0) {
+        unusable("%s:%" PRIu32 ": '%s' is not a number", source->file, line_of(node), written);
+    }
+    if (*end == '.') {
+        fraction = strtod(end, &end);
+    }
+    unit = unit_size(source, node, end);
+    if (value > UINT64_MAX / unit) {
+        unusable("%s:%" PRIu32 ": '%s' is too large", source->file, line_of(node), written);
+    }
+    return value * unit + (uint64_t)(fraction * (double)unit);
+}
+
+/* ---------------------------------------------------------------- one partition */
+
+static void add_cpu(struct spec_partition *part, uint64_t cpu)
+{
+    part->cpus = grow(part->cpus, sizeof(part->cpus[0]), part->cpu_count, &part->cpu_room);
+    part->cpus[part->cpu_count++] = (uint32_t)cpu;
+}
+
+static void read_cpus(struct source *source, struct spec_partition *part, const yaml_node_t *node)
+{
+    if (node->type == YAML_SCALAR_NODE) {
+        add_cpu(part, quantity(source, node));
+        return;
+    }
+    if (node->type != YAML_SEQUENCE_NODE) {
+        unusable("%s:%" PRIu32 ": cpus: a list of numbers is expected", source->file, line_of(node));
+    }
+    for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
+        add_cpu(part, quantity(source, node_at(source, *item)));
+    }
+}
+
+static void read_memory(struct source *source, struct spec_partition *part, const yaml_node_t *node)
+{
+    const yaml_node_t *size = node->type == YAML_MAPPING_NODE ? member(source, node, "size") : node;
+    const yaml_node_t *physical = member(source, node, "physical");
+    const yaml_node_t *guest = member(source, node, "guest");
+    const yaml_node_t *alignment = member(source, node, "alignment");
+
+    if (size == NULL) {
+        unusable("%s:%" PRIu32 ": memory: no size", source->file, line_of(node));
+    }
+    part->memory = quantity(source, size);
+    part->has_physical = physical != NULL;
+    part->physical = physical != NULL ? quantity(source, physical) : 0;
+    part->has_guest = guest != NULL;
+    part->guest = guest != NULL ? quantity(source, guest) : 0;
+    part->alignment = alignment != NULL ? quantity(source, alignment) : 0;
+}
+
+/* A name, or {device: NAME, dma: unprotected}. */
+static void read_device(struct source *source, struct spec_partition *part, const yaml_node_t *node)
+{
+    struct spec_device device = {.node = -1};
+    const yaml_node_t *name = node->type == YAML_MAPPING_NODE ? member(source, node, "device") : node;
+    const yaml_node_t *dma = member(source, node, "dma");
+
+    if (name == NULL) {
+        unusable("%s:%" PRIu32 ": a device without a name", source->file, line_of(node));
+    }
+    device.line = line_of(name);
+    device.name = text("%s", scalar(source, name));
+    device.dma_unprotected = dma != NULL && strcmp(scalar(source, dma), "unprotected") == 0;
+    part->devices = grow(part->devices, sizeof(device), part->device_count, &part->device_room);
+    part->devices[part->device_count++] = device;
+}
+
+static void read_devices(struct source *source, struct spec_partition *part, const yaml_node_t *node)
+{
+    if (node->type != YAML_SEQUENCE_NODE) {
+        unusable("%s:%" PRIu32 ": devices: a list is expected", source->file, line_of(node));
+    }
+    for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
+        read_device(source, part, node_at(source, *item));
+    }
+}
+
+static bool is_word(struct source *source, const yaml_node_t *part, const char *key, const char *word)
+{
+    const yaml_node_t *node = member(source, part, key);
+
+    return node != NULL && strcmp(scalar(source, node), word) == 0;
+}
+
+static void read_partition(struct source *source, struct spec *spec, const yaml_node_t *name, const yaml_node_t *node)
+{
+    struct spec_partition part = {.name = text("%s", scalar(source, name)), .line = line_of(name)};
+    const yaml_node_t *cpus = member(source, node, "cpus");
+    const yaml_node_t *memory = member(source, node, "memory");
+    const yaml_node_t *devices = member(source, node, "devices");
+
+    if (cpus == NULL || memory == NULL) {
+        unusable("%s:%" PRIu32 ": partition %s: cpus or memory missing", source->file, part.line, part.name);
+    }
+    read_cpus(source, &part, cpus);
+    read_memory(source, &part, memory);
+    if (devices != NULL) {
+        read_devices(source, &part, devices);
+    }
+    part.direct = is_word(source, node, "interrupts", "direct");
+    part.vuart = is_word(source, node, "console", "vuart");
+    part.on_fault = is_word(source, node, "on-fault", "restart")       ? LAYOUT_FAULT_RESTART :
+                    is_word(source, node, "on-fault", "reset-board") ? LAYOUT_FAULT_RESET_BOARD :
+                                                                       LAYOUT_FAULT_STOP;
+    spec->partitions = grow(spec->partitions, sizeof(part), spec->partition_count, &spec->partition_room);
+    spec->partitions[spec->partition_count++] = part;
+}
+
+void spec_load(struct spec *spec, const char *name)
+{
+    struct source source;
+    yaml_node_t *root, *partitions, *board;
+
+    spec->file = name;
+    open_document(&source, name);
+    root = yaml_document_get_root_node(&source.document);
+    partitions = member(&source, root, "partitions");
+    board = member(&source, root, "board");
+    if (board == NULL || partitions == NULL || partitions->type != YAML_MAPPING_NODE) {
+        unusable("%s: no 'board' or no 'partitions'", name);
+    }
+    spec->board = text("%s", scalar(&source, board));
+    for (yaml_node_pair_t *pair = partitions->data.mapping.pairs.start; pair < partitions->data.mapping.pairs.top; pair++) {
+        read_partition(&source, spec, node_at(&source, pair->key), node_at(&source, pair->value));
+    }
+    if (spec->partition_count == 0) {
+        unusable("%s: no partition", name);
+    }
+    yaml_document_delete(&source.document);
+}
+
+/* ---------------------------------------------------------------- board.yaml */
+
+/* A list of {base:, size:}. */
+static void read_ranges(struct source *source, struct ranges *list, const yaml_node_t *node, const char *what)
+{
+    if (node->type != YAML_SEQUENCE_NODE) {
+        unusable("%s:%" PRIu32 ": a list of ranges is expected", source->file, line_of(node));
+    }
+    for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
+        const yaml_node_t *entry = node_at(source, *item);
+        const yaml_node_t *base = member(source, entry, "base");
+        const yaml_node_t *size = member(source, entry, "size");
+
+        if (base == NULL || size == NULL) {
+            unusable("%s:%" PRIu32 ": a range needs base and size", source->file, line_of(entry));
+        }
+        ranges_add(list, quantity(source, base), quantity(source, size), what, NO_OWNER);
+    }
+}
+
+static const char *word(struct source *source, const yaml_node_t *root, const char *key)
+{
+    const yaml_node_t *node = member(source, root, key);
+
+    return node != NULL ? text("%s", scalar(source, node)) : NULL;
+}
+
+void spec_board_load(struct spec_board *spec, const char *name)
+{
+    struct source source;
+    const yaml_node_t *root, *node;
+
+    open_document(&source, name);
+    root = yaml_document_get_root_node(&source.document);
+    spec->console = word(&source, root, "console");
+    spec->psci = word(&source, root, "psci");
+    spec->devicetree = word(&source, root, "devicetree");
+    node = member(&source, root, "memory");
+    if (node != NULL) {
+        spec->has_memory = true;
+        read_ranges(&source, &spec->memory, node, "board.yaml: memory");
+    }
+    node = member(&source, root, "firmware");
+    if (node != NULL) {
+        read_ranges(&source, &spec->reserved, node, "board.yaml: firmware");
+    }
+    node = member(&source, root, "redistributor-stride");
+    spec->redist_stride = node != NULL ? quantity(&source, node) : 0;
+    yaml_document_delete(&source.document);
+}

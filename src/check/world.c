@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the layout out of the image, and puts beside each other what belongs together. */
+#include "check.h"
+
+#include <string.h>
+
+#define MAX_PARTITIONS  256u
+#define MAX_DEVICES     65536u
+#define MAX_RANGES      65536u
+
+static uint64_t address_of(const void *pointer)
+{
+    return (uint64_t)(uintptr_t)pointer;
+}
+
+/* A copy of an array that the layout points to; NULL, with a violation, if it is not in the image. */
+static void *copy_array(const struct world *world, struct proof *proof, const void *pointer, uint64_t count, size_t size,
+                        const char *what)
+{
+    const uint8_t *bytes = elf_at(&world->elf, address_of(pointer), count * size);
+    void *copy;
+
+    if (bytes == NULL) {
+        violate(proof, "%s at 0x%" PRIx64 " (%" PRIu64 " entries) do not lie in the image", what, address_of(pointer), count);
+        return NULL;
+    }
+    copy = alloc(count * size);
+    memcpy(copy, bytes, count * size);
+    proof->checked += count;
+    return copy;
+}
+
+static bool read_header(struct world *world, struct proof *proof)
+{
+    const uint8_t *bytes;
+
+    if (!elf_symbol(&world->elf, "layout", &world->layout_pa)) {
+        violate(proof, "the image has no symbol 'layout'");
+        return false;
+    }
+    bytes = elf_at(&world->elf, world->layout_pa, sizeof(world->layout));
+    if (bytes == NULL) {
+        violate(proof, "layout at 0x%" PRIx64 " does not lie in the image", world->layout_pa);
+        return false;
+    }
+    memcpy(&world->layout, bytes, sizeof(world->layout));
+    if (world->layout.magic != LAYOUT_MAGIC || world->layout.version != LAYOUT_VERSION) {
+        violate(proof, "magic 0x%016" PRIx64 ", version %" PRIu32 "; known are 0x%016" PRIx64 ", version %" PRIu32,
+                world->layout.magic, world->layout.version, (uint64_t)LAYOUT_MAGIC, (uint32_t)LAYOUT_VERSION);
+        return false;
+    }
+    return true;
+}
+
+static bool counts_sane(const struct layout *facts, struct proof *proof)
+{
+    if (facts->cpu_count == 0 || facts->cpu_count > LAYOUT_MAX_CPUS || facts->partition_count == 0 ||
+        facts->partition_count > MAX_PARTITIONS || facts->device_count > MAX_DEVICES || facts->gic.redist_count > 4 ||
+        facts->uart.init_count > 4 || facts->uart.rx_on_count > 2 || facts->uart.tx_pre_count > 2) {
+        violate(proof, "a count is out of bounds: %" PRIu32 " CPUs, %" PRIu32 " partitions, %" PRIu32 " devices, %" PRIu32
+                " redistributor regions", facts->cpu_count, facts->partition_count, facts->device_count,
+                facts->gic.redist_count);
+        return false;
+    }
+    return true;
+}
+
+static bool read_part(struct world *world, struct proof *proof, struct part *part)
+{
+    const struct layout_partition *raw = &part->raw;
+
+    part->name = elf_string(&world->elf, address_of(raw->name));
+    if (part->name == NULL) {
+        violate(proof, "the name of partition %" PRIu32 " does not lie in the image", part->index);
+        return false;
+    }
+    if (raw->vcpu_count == 0 || raw->vcpu_count > LAYOUT_MAX_VCPUS || raw->memory_count > MAX_RANGES ||
+        raw->image_count > MAX_RANGES || raw->irq_mode > LAYOUT_IRQ_DIRECT || raw->on_fault > LAYOUT_FAULT_RESET_BOARD) {
+        violate(proof, "partition %s: a count or a mode is out of bounds", part->name);
+        return false;
+    }
+    part->vcpus = copy_array(world, proof, raw->vcpus, raw->vcpu_count, sizeof(part->vcpus[0]), "vcpus");
+    part->memory = raw->memory_count != 0 ?
+        copy_array(world, proof, raw->memory, raw->memory_count, sizeof(part->memory[0]), "memory ranges") : alloc(0);
+    part->images = raw->image_count != 0 ?
+        copy_array(world, proof, raw->images, raw->image_count, sizeof(part->images[0]), "images") : alloc(0);
+    if (part->vcpus == NULL || part->memory == NULL || part->images == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < raw->memory_count; i++) {
+        ranges_add(&part->ram, part->memory[i].pa.raw, part->memory[i].size, part->name, part->index);
+    }
+    ranges_sort(&part->ram);
+    return true;
+}
+
+static bool read_parts(struct world *world, struct proof *proof)
+{
+    uint32_t count = world->layout.partition_count;
+    struct layout_partition *raw =
+        copy_array(world, proof, world->layout.partitions, count, sizeof(raw[0]), "partitions");
+    bool good = raw != NULL;
+
+    world->parts = alloc(count * sizeof(world->parts[0]));
+    for (uint32_t i = 0; i < count && raw != NULL; i++) {
+        world->parts[i].raw = raw[i];
+        world->parts[i].index = i;
+        good = read_part(world, proof, &world->parts[i]) && good;
+    }
+    world->part_count = good ? count : 0;
+    return good;
+}
+
+static void read_hv_memory(struct world *world)
+{
+    ranges_add_pages(&world->hv, world->layout.hv_base.raw, world->layout.hv_size, "the hypervisor's memory", NO_OWNER);
+    for (size_t i = 0; i < world->elf.segment_count; i++) {
+        ranges_add_pages(&world->hv, world->elf.segments[i].base, world->elf.segments[i].size, "a segment of the image",
+                         NO_OWNER);
+    }
+    ranges_sort(&world->hv);
+}
+
+bool world_read_layout(struct world *world, struct proof *proof)
+{
+    const struct layout *facts = &world->layout;
+
+    if (!read_header(world, proof) || !counts_sane(facts, proof)) {
+        return false;
+    }
+    world->cpus = copy_array(world, proof, facts->cpus, facts->cpu_count, sizeof(world->cpus[0]), "cpus");
+    world->devices = facts->device_count != 0 ?
+        copy_array(world, proof, facts->devices, facts->device_count, sizeof(world->devices[0]), "devices") : alloc(0);
+    if (world->cpus == NULL || world->devices == NULL || !read_parts(world, proof)) {
+        return false;
+    }
+    read_hv_memory(world);
+    return true;
+}
+
+static void match_devices(struct world *world, struct part *part)
+{
+    const struct devtree *dt = &world->board.dt;
+
+    for (size_t i = 0; part->spec != NULL && i < part->spec->device_count; i++) {
+        int node = part->spec->devices[i].node;
+        uint64_t base, size;
+
+        for (int n = 0; node >= 0 && dt_reg(dt, node, n, &base, &size); n++) {
+            ranges_add_pages(&part->given, base, size, dt->nodes[node].path, part->index);
+        }
+    }
+    ranges_sort(&part->given);
+}
+
+void world_match(struct world *world)
+{
+    board_take_uart(&world->board, world->layout.uart.base.raw);
+    for (size_t i = 0; i < world->spec.partition_count; i++) {
+        struct spec_partition *spec = &world->spec.partitions[i];
+
+        for (size_t n = 0; n < spec->device_count; n++) {
+            spec->devices[n].node = dt_find_name(&world->board.dt, spec->devices[n].name);
+        }
+        for (uint32_t n = 0; n < world->part_count; n++) {
+            if (strcmp(world->parts[n].name, spec->name) == 0 && world->parts[n].spec == NULL) {
+                world->parts[n].spec = spec;
+                break;
+            }
+        }
+    }
+    for (uint32_t n = 0; n < world->part_count; n++) {
+        match_devices(world, &world->parts[n]);
+    }
+}
+
+void world_walk(struct world *world)
+{
+    world->main.name = "EL2";
+    if (el2_register_fault(world, world->layout.el2_ttbr) == NULL) {
+        walk_stage1(&world->main, &world->elf, world->layout.el2_ttbr, world->layout.el2_tcr);
+    }
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        struct part *part = &world->parts[i];
+
+        part->stage2.name = text("stage 2 of %s", part->name);
+        part->loader.name = text("the loader map of %s", part->name);
+        if (stage2_register_fault(world, part) == NULL) {
+            walk_stage2(&part->stage2, &world->elf, part->raw.vttbr, part->raw.vtcr);
+        }
+        if (el2_register_fault(world, part->raw.loader_ttbr) == NULL) {
+            walk_stage1(&part->loader, &world->elf, part->raw.loader_ttbr, world->layout.el2_tcr);
+        }
+    }
+}
+
+bool ipa_to_pa(const struct part *part, uint64_t ipa, uint64_t *pa)
+{
+    for (uint32_t i = 0; i < part->raw.memory_count; i++) {
+        const struct layout_memory *m = &part->memory[i];
+
+        if (ipa >= m->ipa.raw && ipa - m->ipa.raw < m->size) {
+            *pa = ipa - m->ipa.raw + m->pa.raw;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pa_to_in(const struct walk *walk, uint64_t pa, uint64_t *in)
+{
+    for (size_t i = 0; i < walk->map_count; i++) {
+        if (pa >= walk->maps[i].out && pa - walk->maps[i].out < walk->maps[i].size) {
+            *in = walk->maps[i].in + (pa - walk->maps[i].out);
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *part_name(const struct world *world, uint32_t index)
+{
+    return index < world->part_count ? world->parts[index].name : "nobody";
+}
+
+bool part_owns_spi(const struct part *part, uint32_t intid)
+{
+    return intid < 32 * LAYOUT_SPI_WORDS && (part->raw.spi[intid / 32] >> (intid % 32) & 1) != 0;
+}
