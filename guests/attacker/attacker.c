@@ -28,7 +28,7 @@ void guest_irq(uint32_t intid)
     if (intid == timer_intid()) {
         timer_off();
     } else if (intid == console.intid) {
-        pl011_ack(&console);
+        console_irq();
     } else if (intid >= 16) {
         gic_disable(intid);         /* whatever it is, once is enough */
     }
@@ -140,7 +140,7 @@ int main(uint64_t early)
     for (;;) {
         wfi();                      /* interrupts stay masked: only take_interrupts lets them in */
         take_interrupts();
-        while (console.base != 0 && console_line(line, sizeof(line))) {
+        while (console_line(line, sizeof(line))) {
             run_command(line);
         }
     }

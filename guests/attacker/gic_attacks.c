@@ -104,7 +104,7 @@ void attack_spis(const char *name, uint64_t address)
             mmio_write32(gic.dist + GICD_SETSPI_NSR, intid);
             mmio_write64(gic.dist + GICD_IROUTER + 8 * intid, 0x1);
             routed += mmio_read64(gic.dist + GICD_IROUTER + 8 * intid) == 0x1;
-            *(volatile uint8_t *)(gic.dist + GICD_IPRIORITYR + intid) = 0;
+            mmio_write8(gic.dist + GICD_IPRIORITYR + intid, 0);
         }
         mmio_write32(gic.dist + GICD_ICFGR + word * 8, 0xffffffff);
         mmio_write32(gic.dist + GICD_ICFGR + word * 8 + 4, 0xffffffff);

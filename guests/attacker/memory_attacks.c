@@ -113,12 +113,12 @@ static void attack_console(const char *name, uint64_t address)
 {
     (void)address;
     for (uint64_t at = console.base + 4; at < console.base + 0x1000; at += 4) {
-        (void)*(volatile uint8_t *)at;
-        (void)*(volatile uint16_t *)at;
+        (void)mmio_read8(at);
+        (void)mmio_read16(at);
         (void)mmio_read32(at);
         mmio_write32(at, 0);
         mmio_write32(at, 0xffffffff);
-        *(volatile uint8_t *)at = 0xff;
+        mmio_write8(at, 0xff);
     }
     pl011_init(&console);
     print("attack %s: every register written", name);

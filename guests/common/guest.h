@@ -42,6 +42,25 @@ static inline void mmio_write32(uint64_t address, uint32_t value)
     __asm__ volatile("str %w0, [%1]" :: "rZ"(value), "r"(address) : "memory");
 }
 
+static inline void mmio_write8(uint64_t address, uint8_t value)
+{
+    __asm__ volatile("strb %w0, [%1]" :: "rZ"(value), "r"(address) : "memory");
+}
+
+static inline uint8_t mmio_read8(uint64_t address)
+{
+    uint32_t value;
+    __asm__ volatile("ldrb %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+    return (uint8_t)value;
+}
+
+static inline uint16_t mmio_read16(uint64_t address)
+{
+    uint32_t value;
+    __asm__ volatile("ldrh %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
+    return (uint16_t)value;
+}
+
 static inline uint64_t mmio_read64(uint64_t address)
 {
     uint64_t value;
@@ -105,7 +124,8 @@ void pl011_rx_irq(const struct pl011 *uart);             /* let receive interrup
 void pl011_ack(const struct pl011 *uart);
 
 extern struct pl011 console;                             /* base 0: none */
-bool console_line(char *line, size_t room);              /* feeds typed characters; true: a line is whole */
+void console_irq(void);                                  /* a guest's handler of console.intid */
+bool console_line(char *line, size_t room);              /* echoes what was typed; true: a line is whole */
 
 /* ------------------------------------------------------------------ gic.c: GICv3, and GICv2 */
 struct gic {

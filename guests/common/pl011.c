@@ -54,12 +54,30 @@ void pl011_ack(const struct pl011 *uart)
     mmio_write32(uart->base + UARTICR, UARTINT_RX | UARTINT_RT);
 }
 
+/* Typed characters, from the interrupt handler to console_line. */
+static char typed[64];
+static volatile uint32_t typed_head, typed_tail;
+
+/* Empties the receive FIFO: its interrupt stands as long as something is in it. */
+void console_irq(void)
+{
+    char c;
+    pl011_ack(&console);
+    while (pl011_get(&console, &c)) {
+        if (typed_head - typed_tail < sizeof(typed)) {
+            typed[typed_head % sizeof(typed)] = c;
+            typed_head++;
+        }
+    }
+}
+
 /* Echoes what is typed, takes backspace, gives a line out at return. */
 bool console_line(char *line, size_t room)
 {
     static size_t used;
-    char c;
-    while (pl011_get(&console, &c)) {
+    while (typed_head != typed_tail) {
+        char c = typed[typed_tail % sizeof(typed)];
+        typed_tail++;
         if (c == '\r' || c == '\n') {
             print("\n");
             line[used] = '\0';

@@ -22,7 +22,7 @@ void guest_irq(uint32_t intid)
         next_tick += timer_hz();
         timer_at(next_tick);
     } else if (intid == console.intid) {
-        pl011_ack(&console);   /* main reads the characters */
+        console_irq();
     } else {
         print("hello: stray interrupt %u\n", intid);
     }
@@ -146,7 +146,7 @@ int main(uint64_t early)
                 print("tick %u\n", tick_number);
             }
         }
-        while (console.base != 0 && console_line(line, sizeof(line))) {
+        while (console_line(line, sizeof(line))) {
             run_command(line);
         }
     }
