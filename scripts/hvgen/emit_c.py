@@ -390,3 +390,47 @@ def images_s(plan: Plan, dtb_paths: Sequence[str]) -> str:
                     f"    .incbin {path}{piece}", "    .balign 16", f"    .size {label}, . - {label}"]
     out += ["", '    .section .note.GNU-stack, "", %progbits', ""]
     return "\n".join(out)
+
+
+# ---------------------------------------------------------------- bulkhead.its
+
+def fit_source(plan: Plan, compatible: Sequence[str]) -> str:
+    """For U-Boot's mkimage.  `os = "linux"`: bootm hands over as to Linux, with the devicetree's address in x0.
+
+    compatible: the board's; a U-Boot that looks for the best match takes the configuration by it.
+    """
+    base = plan.hv.base
+    cells = f"<{base:#x}>" if base < 1 << 32 else f"<{base >> 32:#x} {base & 0xffffffff:#x}>"
+    names = ", ".join(part.name for part in plan.partitions)
+    what = json.dumps(f"Bulkhead on {plan.hardware.name}: {names}", ensure_ascii=False)
+    match = f"            compatible = {', '.join(json.dumps(c) for c in compatible)};\n" if compatible else ""
+    return f"""{HEADER.format(source=plan.system.name + "/system.yaml")}/dts-v1/;
+/ {{
+    description = {what};
+    #address-cells = <1>;
+
+    images {{
+        bulkhead {{
+            description = {what};
+            data = /incbin/("bulkhead.bin");
+            type = "kernel";
+            arch = "arm64";
+            os = "linux";
+            compression = "none";
+            load = {cells};
+            entry = {cells};
+            hash-1 {{
+                algo = "sha256";
+            }};
+        }};
+    }};
+
+    configurations {{
+        default = "bulkhead";
+        bulkhead {{
+            description = {what};
+{match}            kernel = "bulkhead";
+        }};
+    }};
+}};
+"""

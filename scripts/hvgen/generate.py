@@ -72,6 +72,7 @@ def contents(plan: Plan, core_elf: str, out_dir: str, more_inputs: Iterable[str]
         "tables.c": emit_c.tables_c(plan, made),
         "images.S": emit_c.images_s(plan, dtb_paths),
         "sizes.ld": emit_c.sizes_ld(plan, sizes),
+        "bulkhead.its": emit_c.fit_source(plan, board.root.compatible),
     }
     for name, text in texts.items():
         files[os.path.join(out_dir, name)] = text.encode()

@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Optional
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -18,7 +17,7 @@ from .diag import Failed
 from .generate import write_if_changed
 
 MASK = (1 << 64) - 1
-CHUNK = 1 << 16
+FIT_SOURCE = "bulkhead.its"
 
 
 class ImageError(Failed):
@@ -87,51 +86,21 @@ def flatten(data: bytes) -> Flat:
     return Flat(base, bytes(out))
 
 
-def address_cells(value: int) -> str:
-    return f"<{value:#x}>" if value < 1 << 32 else f"<{value >> 32:#x} {value & 0xffffffff:#x}>"
-
-
-def fit_source(base: int, entry: int, key: str = "") -> str:
-    """`os = "linux"`: U-Boot's bootm then hands over as to Linux, with the devicetree's address in x0."""
+def signed_source(source: str, key: str) -> str:
+    """The FIT's source with a signature over its configuration."""
     signature = f"""
             signature-1 {{
                 algo = "sha256,rsa2048";
                 key-name-hint = "{key}";
                 sign-images = "kernel";
-            }};""" if key else ""
-    return f"""/dts-v1/;
-/ {{
-    description = "Bulkhead and its guests";
-    #address-cells = <1>;
-
-    images {{
-        bulkhead {{
-            description = "Bulkhead and its guests";
-            data = /incbin/("bulkhead.bin");
-            type = "kernel";
-            arch = "arm64";
-            os = "linux";
-            compression = "none";
-            load = {address_cells(base)};
-            entry = {address_cells(entry)};
-            hash-1 {{
-                algo = "sha256";
-            }};
-        }};
-    }};
-
-    configurations {{
-        default = "bulkhead";
-        bulkhead {{
-            description = "Bulkhead and its guests";
-            kernel = "bulkhead";{signature}
-        }};
-    }};
-}};
-"""
+            }};"""
+    place = 'kernel = "bulkhead";'
+    if place not in source:
+        raise ImageError(f"{FIT_SOURCE} has no configuration to sign")
+    return source.replace(place, place + signature)
 
 
-def make_fit(flat: Flat, entry: int, keys: str = "", key: str = "", public: str = "") -> bytes:
+def make_fit(flat: Flat, source: str, keys: str = "", key: str = "", public: str = "") -> bytes:
     """A FIT by U-Boot's mkimage; the same input gives the same bytes unless it is signed.
 
     keys: folder with KEY.key and KEY.crt; public: U-Boot's control devicetree that takes up the public key.
@@ -142,9 +111,9 @@ def make_fit(flat: Flat, entry: int, keys: str = "", key: str = "", public: str 
     with tempfile.TemporaryDirectory(prefix="bulkhead-fit-") as folder:
         with open(os.path.join(folder, "bulkhead.bin"), "wb") as file:
             file.write(flat.data)
-        with open(os.path.join(folder, "bulkhead.its"), "w", encoding="ascii") as text:
-            text.write(fit_source(flat.base, entry, key if keys else ""))
-        command = [tool, "-f", "bulkhead.its"]
+        with open(os.path.join(folder, FIT_SOURCE), "w", encoding="utf-8") as text:
+            text.write(signed_source(source, key) if keys else source)
+        command = [tool, "-f", FIT_SOURCE]
         if keys:
             command += ["-k", os.path.abspath(keys)] + (["-K", os.path.abspath(public)] if public else []) + ["-r"]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0")}
@@ -157,20 +126,22 @@ def make_fit(flat: Flat, entry: int, keys: str = "", key: str = "", public: str 
             return file.read()
 
 
-def make_image(elf_path: str, out_dir: str, keys: str = "", key: str = "", public: str = "",
-               elf_out: Optional[str] = None) -> list[str]:
-    """bulkhead.elf (with its checksum), bulkhead.bin and bulkhead.itb in out_dir; returns what changed."""
+def make_image(elf_path: str, out_dir: str, keys: str = "", key: str = "", public: str = "") -> list[str]:
+    """bulkhead.elf (with its checksum), bulkhead.bin and bulkhead.itb in out_dir; returns what changed.
+
+    The FIT's source, bulkhead.its, was generated and stands beside the linked ELF.
+    """
     with open(elf_path, "rb") as file:
         data = file.read()
     try:
         data = with_checksum(data)
         flat = flatten(data)
-        entry = int(ELFFile(BytesIO(data))["e_entry"])
     except (ELFError, struct.error) as error:
         raise ImageError(f"{elf_path}: damaged ELF file: {error}") from error
     except ImageError as error:
         raise ImageError(f"{elf_path}: {error}") from error
-    fit = make_fit(flat, entry, keys, key, public)
-    files = {elf_out or os.path.join(out_dir, "bulkhead.elf"): data,
+    with open(os.path.join(os.path.dirname(elf_path), FIT_SOURCE), encoding="utf-8") as text:
+        fit = make_fit(flat, text.read(), keys, key, public)
+    files = {os.path.join(out_dir, "bulkhead.elf"): data,
              os.path.join(out_dir, "bulkhead.bin"): flat.data, os.path.join(out_dir, "bulkhead.itb"): fit}
     return [path for path, content in files.items() if write_if_changed(path, content)]
