@@ -170,8 +170,9 @@ def cpu_cannot_start(case: Case) -> Iterator[Diagnostic]:
             if cpu >= len(case.hardware.cpus):
                 continue
             if cpu and case.hardware.psci == "none":
-                yield Diagnostic("CPU-NO-PSCI", span, f"cpu {cpu} cannot be started: the board's devicetree has no PSCI",
-                                 fix="use cpu 0 only, or firmware with PSCI and a devicetree that says so")
+                yield Diagnostic("CPU-NO-PSCI", span,
+                                 f"cpu {cpu} cannot be started: neither the board's devicetree nor board.yaml names PSCI",
+                                 fix="use cpu 0 only; if the firmware has PSCI, say so with 'psci: smc' in board.yaml")
             if planner.redist_base(case.hardware, cpu) is None:
                 yield Diagnostic("CPU-NO-REDIST", span, f"cpu {cpu} has no redistributor: the regions of the board's "
                                  "GIC node end before it", fix="correct the GIC's 'reg' in the board's devicetree, or "

@@ -27,7 +27,8 @@ def part(kind: str, file: Path, **rest: Optional[str]) -> Partition:
 
 def elf(*segments: tuple[int, int, bytes, int], entry: int, machine: int = 183, kind: int = 2) -> bytes:
     """segments: (virtual address, physical address, bytes, size in memory)."""
-    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", kind, machine, 1, entry, 64, 0, 0, 64, 56, len(segments), 64, 0, 0)
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", kind, machine, 1, entry, 64, 0, 0,
+                         64, 56, len(segments), 64, 0, 0)
     offset = 64 + 56 * len(segments)
     table, body = b"", b""
     for vaddr, paddr, data, size in segments:
@@ -37,7 +38,8 @@ def elf(*segments: tuple[int, int, bytes, int], entry: int, machine: int = 183, 
 
 
 def kernel(size: int = 4096, image_size: int = 5 * MIB, text_offset: int = 0, flags: int = 0xa) -> bytes:
-    return struct.pack("<IIQQQ24s4sI", 0x14000000, 0, text_offset, image_size, flags, b"", b"ARM\x64", 64) + bytes(range(256)) * (size // 256)
+    head = struct.pack("<IIQQQ24s4sI", 0x14000000, 0, text_offset, image_size, flags, b"", b"ARM\x64", 64)
+    return head + bytes(range(256)) * (size // 256)
 
 
 def test_elf_segments_become_one_piece_with_bss(tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_damaged_gzip_never_crashes(tmp_path: Path) -> None:
             images.inspect(part("linux", file))
         except BadImage:
             pass
-    
+
 
 
 def test_linux_layout(tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def test_name_is_that_of_the_folder(tmp_path: Path) -> None:
 
 
 def test_all_errors_are_reported() -> None:
-    text = TEXT.replace("console:", "consoel:").replace("direct", "drect").replace("1 TiB", "1 TB").replace("board:", "baord:")
+    text = TEXT
+    for right, wrong in (("console:", "consoel:"), ("direct", "drect"), ("1 TiB", "1 TB"), ("board:", "baord:")):
+        text = text.replace(right, wrong)
     described, found = system.parse(text, "s.yaml", environment={})
     assert described is None
     assert sorted(d.id for d in found) == ["ENV-UNSET", "ENV-UNSET", "KEY-MISSING", "KEY-UNKNOWN", "KEY-UNKNOWN",
@@ -95,7 +97,8 @@ def test_all_errors_are_reported() -> None:
     "", "a", "- a", "board: [", "board: x\npartitions: []", "board: x\npartitions: {a: b}", "board: {}\npartitions: {a: {}}",
     "? [a]\n: b", "board: *x", "&a board: *a", "\tboard: x", "board: !!python/object x", "board: x\n---\nboard: y",
     "%YAML 9.9\n---\nx: y", "board: \x00", "board: x\npartitions: {a: {cpus: {pool: p}, memory: [], image: {raw: []}, devices: [[]]}}",
-    "board: x\npartitions: {[1]: {cpus: [0]}}", "board: x\npartitions: {a: {cpus: [[0]], memory: {size: {}}, linux: {kernel: {}, bootargs: []}}}",
+    "board: x\npartitions: {[1]: {cpus: [0]}}",
+    "board: x\npartitions: {a: {cpus: [[0]], memory: {size: {}}, linux: {kernel: {}, bootargs: []}}}",
     "pools: []\nchannels: {c: 1}\npartitions: {1: 2}", "<<: {board: x}", "board: x\npartitions: &p {a: *p}",
 ])
 def test_nonsense_is_refused_with_a_place(text: str) -> None:
