@@ -236,22 +236,34 @@ def table(figures: Mapping[str, int], markdown: bool) -> str:
                                for i, (cell, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
 
 
-def compare(figures: Mapping[str, int], used: Mapping[str, str]) -> list[str]:
-    """What grew against the baseline. Bare figures are QEMU's, not ours."""
+def compare(figures: Mapping[str, int], baseline: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """What grew and what shrank against the baseline. Bare figures are not compared: they are QEMU's, not ours."""
+    grew, shrank = [], []
+    for row in ROWS:
+        before, now = baseline.get(row.key), figures[row.key]
+        if before is not None and before != now:
+            (grew if now > before else shrank).append(f"{row.title}: {before:,} before, {now:,} now")
+    return grew, shrank
+
+
+def judge(figures: Mapping[str, int], used: Mapping[str, str]) -> int:
+    """Against the recorded baseline: 1 if something grew."""
     if not BASELINE.is_file():
         print("bench: no baseline is recorded; --record makes one")
-        return []
-    baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
+        return 0
+    recorded = json.loads(BASELINE.read_text(encoding="utf-8"))
     for name, version in used.items():
-        if baseline["tools"].get(name) != version:
-            print(f"bench: the baseline was recorded with {baseline['tools'].get(name)}, this is {version}: "
+        if recorded["tools"].get(name) != version:
+            print(f"bench: the baseline was recorded with {recorded['tools'].get(name)}, this is {version}: "
                   "a difference may be the tool's")
-    grown = []
-    for row in ROWS:
-        before = baseline["figures"].get(row.key)
-        if before is not None and figures[row.key] > before:
-            grown.append(f"{row.title}: {before:,} before, {figures[row.key]:,} now")
-    return grown
+    grew, shrank = compare(figures, recorded["figures"])
+    for line in shrank:
+        print(f"bench: shrank: {line}")
+    for line in grew:
+        print(f"bench: GREW: {line}")
+    if grew or shrank:
+        print("bench: bench/paths.py shows what a path is spent on; bench/bench.py --record makes this the baseline")
+    return 1 if grew else 0
 
 
 def write_json(path: Path, content: object) -> None:
@@ -277,10 +289,7 @@ def main() -> int:
     if options.record:
         write_json(BASELINE, {"tools": used, "figures": {row.key: figures[row.key] for row in ROWS}})
         return 0
-    grown = compare(figures, used)
-    for line in grown:
-        print(f"bench: grew: {line}")
-    return 1 if grown else 0
+    return judge(figures, used)
 
 
 if __name__ == "__main__":

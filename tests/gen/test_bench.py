@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of bench/ that need no machine: counting lines, comparing, the table, reading the probe and the trace."""
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "bench"))
+
+import bench  # noqa: E402
+
+
+def figures(**change: int) -> dict[str, int]:
+    found = {row.key: 10 for row in bench.ROWS}
+    found.update({key.replace("__", ".").replace("_", "-"): value for key, value in change.items()})
+    return found
+
+
+@pytest.mark.parametrize("text, lines", (
+    ("int a;\n", 1),
+    ("\n  \n/* one */\n// two\n", 0),
+    ("/* a\n b\n c */ int x;\n", 1),
+    ("int a; /* and\n more */\nint b;\n", 2),
+    ('char *s = "/* no comment */";\nint b;\n', 2),
+    ("    stp x0, x1, [sp]   /* saved */\n", 1),
+))
+def test_code_lines(tmp_path: Path, text: str, lines: int) -> None:
+    path = tmp_path / "x.c"
+    path.write_text(text, encoding="utf-8")
+    assert bench.code_lines(path) == lines
+
+
+def test_compare_says_what_grew_and_what_shrank() -> None:
+    grew, shrank = bench.compare(figures(virtual__hvc=11, virtual__smc=9), figures())
+    assert grew == ["HVC PSCI_VERSION, round trip: 10 before, 11 now"]
+    assert shrank == ["SMC PSCI_VERSION, round trip: 10 before, 9 now"]
+
+
+def test_compare_leaves_out_what_the_baseline_lacks() -> None:
+    assert bench.compare(figures(), {}) == ([], [])
+
+
+def test_growth_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(bench, "BASELINE", tmp_path / "baseline.json")
+    tools = {"qemu": "a", "compiler": "b"}
+    assert bench.judge(figures(), tools) == 0
+    bench.write_json(bench.BASELINE, {"tools": tools, "figures": figures()})
+    assert bench.judge(figures(), tools) == 0
+    assert bench.judge(figures(virtual__hvc=9), tools) == 0
+    assert bench.judge(figures(virtual__hvc=11), {"qemu": "c", "compiler": "b"}) == 1
+    said = capsys.readouterr().out
+    assert "GREW: HVC PSCI_VERSION, round trip: 10 before, 11 now" in said
+    assert "recorded with a, this is c" in said
+
+
+def test_table_names_goals() -> None:
+    text = bench.table(figures(virtual__hvc=60, bare__hvc=3), markdown=True)
+    assert "| HVC PSCI_VERSION, round trip | 193 | 124 | 419 | 3 | 60 | 48 | missed by 12 |" in text
+    assert len({line.count("|") for line in text.splitlines()}) == 1
+
+
+def test_a_qemu_that_does_not_count_is_refused() -> None:
+    bench.check_bare(dict(bench.BARE))
+    with pytest.raises(bench.BenchError, match="does not count exactly: timer"):
+        bench.check_bare({**bench.BARE, "timer": 250})
+
+
+def test_every_recorded_figure_has_a_row() -> None:
+    if bench.BASELINE.is_file():
+        recorded = bench.json.loads(bench.BASELINE.read_text(encoding="utf-8"))
+        assert set(recorded["figures"]) == {row.key for row in bench.ROWS}
