@@ -238,7 +238,8 @@ def table(figures: Mapping[str, int], markdown: bool) -> str:
 
 def compare(figures: Mapping[str, int], baseline: Mapping[str, int]) -> tuple[list[str], list[str]]:
     """What grew and what shrank against the baseline. Bare figures are not compared: they are QEMU's, not ours."""
-    grew, shrank = [], []
+    grew: list[str] = []
+    shrank: list[str] = []
     for row in ROWS:
         before, now = baseline.get(row.key), figures[row.key]
         if before is not None and before != now:

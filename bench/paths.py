@@ -125,6 +125,8 @@ def main() -> int:
             print_listing(run, found[options.path])
         else:
             raise BenchError(f"no path {options.path}; there are {', '.join(found)}")
+    except BrokenPipeError:
+        sys.stderr.close()                     # `| head` has seen enough
     except (BenchError, OSError) as error:
         print(f"paths: error: {error}", file=sys.stderr)
         return 2

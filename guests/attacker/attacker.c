@@ -105,8 +105,10 @@ static const char *run_command(const char *text)
         run_attack(attack, address);
     } else if (str_prefix(text, "all")) {
         run_all();
-    } else if (length > 0) {
+    } else if (str_prefix(text, "list")) {
         list_attacks();
+    } else if (length > 0) {
+        print("attacker: no such attack; `list` names them\n");
     }
     return end;
 }

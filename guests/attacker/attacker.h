@@ -26,6 +26,7 @@ void attack_sgi(const char *name, uint64_t address);
 void attack_spis(const char *name, uint64_t address);
 void attack_ppis(const char *name, uint64_t address);
 void attack_lpis(const char *name, uint64_t address);
+void attack_deactivate(const char *name, uint64_t address);
 void attack_dist_wild(const char *name, uint64_t address);
 void attack_redist_other(const char *name, uint64_t address);
 
@@ -38,6 +39,7 @@ void attack_registers(const char *name, uint64_t address);
 void attack_vendor_registers(const char *name, uint64_t address);
 void attack_set_way(const char *name, uint64_t address);
 void attack_maintenance(const char *name, uint64_t address);
+void attack_walk(const char *name, uint64_t address);
 void attack_wfi(const char *name, uint64_t address);
 void attack_sleep(const char *name, uint64_t address);
 void attack_spin(const char *name, uint64_t address);

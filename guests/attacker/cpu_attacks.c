@@ -207,6 +207,21 @@ void attack_maintenance(const char *name, uint64_t address)
     verdict(exceptions == ARRAY_COUNT(undefined));
 }
 
+/* Stage 1 on, with its tables in memory that is not ours: the walk itself must fault at stage 2. */
+void attack_walk(const char *name, uint64_t address)
+{
+    uint64_t table = address != 0 ? address : own_ram.base + own_ram.size;
+    (void)name;
+    WRITE_SYSREG(mair_el1, 0xff);
+    WRITE_SYSREG(tcr_el1, UINT64_C(0x200803500) | 25);   /* 39 bits, 4 KiB, 40 bits of address, EPD1 */
+    WRITE_SYSREG(ttbr0_el1, table);
+    isb();
+    WRITE_SYSREG(sctlr_el1, READ_SYSREG(sctlr_el1) | 1);
+    isb();
+    for (;;) {
+    }
+}
+
 void attack_wfi(const char *name, uint64_t address)
 {
     uint64_t wait = timer_hz() / 100, start = timer_now();

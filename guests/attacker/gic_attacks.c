@@ -145,6 +145,26 @@ void attack_lpis(const char *name, uint64_t address)
     verdict((control & 1) == 0);
 }
 
+/* ICC_DIR_EL1 takes any INTID: with native interrupts it is the distributor's own active bit that falls. */
+void attack_deactivate(const char *name, uint64_t address)
+{
+    uint32_t written = 0;
+    (void)address;
+    WRITE_SYSREG(S3_0_C12_C12_4, 2);          /* ICC_CTLR_EL1.EOImode: deactivation apart */
+    isb();
+    for (uint64_t intid = 0; intid < 1020; intid++) {
+        if (!fdt_owns_interrupt((uint32_t)intid)) {
+            WRITE_SYSREG(S3_0_C12_C11_1, intid);
+            written++;
+        }
+    }
+    isb();
+    WRITE_SYSREG(S3_0_C12_C12_4, 0);
+    isb();
+    print("attack %s: %u foreign interrupts", name, written);
+    verdict(true);
+}
+
 void attack_dist_wild(const char *name, uint64_t address)
 {
     uint64_t redist = gic_own_redist();

@@ -57,9 +57,18 @@ static void add_atomic(uint64_t address)
     __asm__ volatile(".arch_extension lse\n\tstadd %w0, [%1]" :: "r"(1), "r"(address) : "memory");
 }
 
+static void clean_line(uint64_t address)
+{
+    __asm__ volatile("dc civac, %0\n\tdsb sy" :: "r"(address) : "memory");
+}
+
 /* Runs what should not be possible. Coming back from it is a breach, an exception of our own is not. */
 static void forbidden(const char *name, void (*call)(uint64_t), uint64_t address)
 {
+    if (address - own_ram.base < own_ram.size) {
+        print("attack %s: 0x%lx is in its own RAM\n", name, address);
+        return;
+    }
     if (trap_try(call, address)) {
         print("attack %s: 0x%lx was possible, read 0x%lx", name, address, value_read);
         verdict(false);
@@ -80,6 +89,8 @@ static void odd(const char *name, void (*call)(uint64_t), uint64_t address)
 static void attack_read(const char *name, uint64_t address) { forbidden(name, read_word, address); }
 static void attack_write(const char *name, uint64_t address) { forbidden(name, write_word, address); }
 static void attack_execute(const char *name, uint64_t address) { forbidden(name, execute, address); }
+
+static void attack_cache(const char *name, uint64_t address) { odd(name, clean_line, address); }
 
 static void attack_beyond(const char *name, uint64_t address)
 {
@@ -140,6 +151,7 @@ const struct attack attacks[] = {
     {"sgi", "send SGIs to every core there may be", attack_sgi, false},
     {"spis", "enable, pend, route, configure foreign SPIs", attack_spis, false},
     {"ppis", "enable and pend the hypervisor's PPIs", attack_ppis, false},
+    {"deactivate", "deactivate interrupts that are not its own", attack_deactivate, false},
     {"lpis", "point LPI tables at memory", attack_lpis, false},
     {"gicd-wild", "write ones and zeros to every register of the distributor", attack_dist_wild, false},
     {"registers", "read registers of EL2 and EL3", attack_registers, false},
@@ -152,6 +164,8 @@ const struct attack attacks[] = {
     {"read", "read a word at ADDRESS", attack_read, true},
     {"write", "write a word at ADDRESS", attack_write, true},
     {"execute", "jump to ADDRESS", attack_execute, true},
+    {"cache", "clean and invalidate the line at ADDRESS", attack_cache, true},
+    {"walk", "its page tables at ADDRESS, or after its RAM", attack_walk, true},
     {"beyond", "write to the first byte after its RAM", attack_beyond, true},
     {"below", "write to the last word before its RAM", attack_below, true},
     {"top", "read at the end of 44 bits of address", attack_top, true},
