@@ -15,6 +15,7 @@ from elftools.elf.elffile import ELFFile
 
 from .diag import Failed
 from .model import Plan, PlanPartition, Region, Uart
+from .place import align_up
 from .tables import (PAGE, STACK_SLOT, Sizes, Stage2, Table, Tables, ident, size_text,
                      start_of_stage2)
 
@@ -98,9 +99,14 @@ def roots_end(start: int, plan: Plan) -> int:
 
 
 def measure(plan: Plan, core: Core) -> Sizes:
-    """Pages of .text and .rw: as src/arch/arm64/hv.ld places core.o's sections, stacks and writable roots."""
+    """Pages of .text and .rw: as src/arch/arm64/hv.ld places core.o's sections, stacks and writable roots.
+
+    The linker begins .rw where its largest member may stand, so .text is rounded up to that.
+    """
     text = pages(in_order(0, sorted(core.text, key=lambda s: s.name != ".head")))
-    base = plan.hv.base + text * PAGE
+    largest = max((start_of_stage2(p.ipa_bits)[1] * 8 for p in plan.partitions if p.direct), default=0)
+    base = align_up(plan.hv.base + text * PAGE, max(PAGE, largest))
+    text = (base - plan.hv.base) // PAGE
     at = roots_end(base + len(plan.cpus) * STACK_SLOT, plan)
     widest = max((s.align for s in core.data), default=1)
     data = sorted(core.data, key=lambda s: not s.name.startswith((".data", ".sdata")))
