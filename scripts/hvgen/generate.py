@@ -6,6 +6,7 @@ import os
 from typing import Iterable, Mapping
 
 from . import emit_c, guest_dtb, tables
+from .diag import Failed
 from .fdt import parse
 from .model import Plan
 
@@ -60,6 +61,10 @@ def contents(plan: Plan, core_elf: str, out_dir: str, more_inputs: Iterable[str]
     core = emit_c.read_core(core_elf)
     board = parse(plan.hardware.dtb)
     trees = [guest_dtb.guest_dtb(plan, part, board) for part in plan.partitions]
+    for part, tree in zip(plan.partitions, trees):
+        if len(tree.data) > part.dtb_room:
+            raise Failed(f"the devicetree of partition '{part.name}' has {len(tree.data)} bytes, there is room for "
+                         f"{part.dtb_room}")
     sizes = emit_c.measure(plan, core)
     made = tables.make_tables(plan, sizes)
     absolute = os.path.abspath(out_dir)

@@ -47,6 +47,7 @@ NEVER = ("iommus", "iommu-map", "iommu-map-mask", "msi-parent", "msi-map", "msi-
 # What a bus node says about the addresses below it.
 BUS = ("#address-cells", "#size-cells", "ranges", "dma-ranges", "dma-coherent", "dma-noncoherent", "#interrupt-cells",
        "interrupt-map", "interrupt-map-mask", "phandle", "linux,phandle", "status")
+LINES = ("interrupts", "interrupts-extended", "interrupt-map")
 CPU = ("compatible", "device_type", "i-cache-size", "i-cache-line-size", "i-cache-sets", "d-cache-size",
        "d-cache-line-size", "d-cache-sets", "next-level-cache", "capacity-dmips-mhz")
 VUART_CLOCK_HZ = 24_000_000
@@ -133,6 +134,8 @@ class _Maker:
         self.by_phandle = tree.by_phandle
         self.mapped = {d.path: d.regs for d in plan.hardware.devices if d.regs}
         self.owned = {d.path for d, _ in part.devices}
+        self.lines = {d.path: {i.intid for i in d.interrupts} for d in plan.hardware.devices}
+        self.own_lines = {*part.spis, *part.ppis}
         self.windows = [Region(m.ipa, m.size) for m in part.mappings if m.kind == "device"]
         gic = plan.hardware.gic
         assert gic is not None
@@ -212,9 +215,10 @@ class _Maker:
         for name, value in node.props.items():
             targets = self.targets(node, name, value)
             missing = [t for t in targets if t is None or not self.available(t)]
-            if name in NEVER or missing:
+            foreign = name in LINES and not self.lines.get(node.path, set()) <= self.own_lines
+            if name in NEVER or missing or foreign:
                 lost.add(name)
-                where = ", ".join(sorted({t.path if t else "nothing" for t in missing})) or "the hypervisor's"
+                where = ", ".join(sorted({t.path if t else "nothing" for t in missing})) or "not the partition's"
                 self.dropped.append(f"{node.path}: {name} ({where})")
         if any(n.startswith("pinctrl-") for n in lost):
             lost |= {n for n in node.props if n.startswith("pinctrl-")}

@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from hvgen.addresses import regs  # noqa: E402
 from hvgen.fdt import parse  # noqa: E402
+from hvgen.place import pages  # noqa: E402
 from hvgen.model import (Blob, Cpu, Device, DeviceSpec, Gic, Hardware, ImageSpec, Interrupt,  # noqa: E402
                          Mapping, MemorySpec, Partition, Plan, PlanCpu, PlanPartition, Region, Span, System, Timer,
                          Uart, Vuart)
@@ -120,8 +121,8 @@ def hardware(dts: str = BOARD_DTS, memory: Optional[tuple[Region, ...]] = None, 
 
 
 def device_mappings(devices: Sequence[Device]) -> list[Mapping]:
-    return [Mapping(r.base & ~0xfff, r.base & ~0xfff, (r.size + 0xfff) & ~0xfff, "device", d.path, Span("s.yaml", 9))
-            for d in devices for r in d.regs]
+    return [Mapping(r.base, r.base, r.size, "device", d.path, Span("s.yaml", 9)) for d in devices
+            for r in map(pages, d.regs)]
 
 
 def ram_mapping(ipa: int, pa: int, size: int) -> Mapping:
