@@ -43,6 +43,14 @@ def load(folder: str, out: str, root: str) -> Config:
     return Config(board, described, images, planner.make(board, described, images))
 
 
+def refuse_unbuildable(config: Config) -> None:
+    """What can be checked and planned, but not be built with this version's hypervisor."""
+    gic = config.hardware.gic
+    if gic and gic.version == 2:
+        raise Refused([Diagnostic("NOT-YET", config.system.board_span, f"board '{config.hardware.name}' has a GICv2: it is "
+                                  "checked and planned, but the hypervisor of this version drives a GICv3 only")])
+
+
 def _board(described: System, root: str, found: list[Diagnostic]) -> Hardware | None:
     """The board, or None with its errors added."""
     name = described.board

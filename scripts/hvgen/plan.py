@@ -24,6 +24,7 @@ HV_UNIT = 64 * KIB
 SMALL_BANK = 64 * MIB        # a guest's memory does not begin in a bank smaller than this
 PA_BITS = (32, 36, 40, 42, 44, 48, 52)
 IPA_BITS_LEAST = 31
+GICV_SIZE = 8 * KIB          # of a GICv2's virtual CPU interface
 
 
 def make(hardware: Hardware, system: System, images: Dict[str, Image]) -> Plan:
@@ -385,7 +386,7 @@ def _ppis(hardware: Hardware, part: Partition) -> tuple[int, ...]:
 def _partition(hardware: Hardware, part: Partition, index: int, cpus: tuple[PlanCpu, ...],
                ram: tuple[Mapping, ...], layout: Layout, vuart: Optional[Vuart]) -> PlanPartition:
     devices = _devices(hardware, part)
-    mappings = tuple(sorted([*ram, *_device_mappings(devices)], key=lambda m: m.ipa))
+    mappings = tuple(sorted([*ram, *_device_mappings(devices), *_cpu_interface(hardware, part)], key=lambda m: m.ipa))
     mine = {cpu.vcpu: place for place, cpu in enumerate(cpus) if cpu.partition == index}
     spis = _spis(hardware, part)
     if vuart and part.interrupts == "direct":
@@ -408,6 +409,15 @@ def _device_mappings(devices: list[tuple[DeviceSpec, Device]]) -> list[Mapping]:
             out.append(Mapping(region.base, region.base, region.size, "device", device.path, spec.span))
             done = merge([*done, region])
     return out
+
+
+def _cpu_interface(hardware: Hardware, part: Partition) -> list[Mapping]:
+    """GICv2: where the guest expects GICC it gets GICV, which the hardware banks per core (IHI 0048 5.5)."""
+    gic = hardware.gic
+    if gic is None or gic.version != 2 or gic.cpu is None or gic.vcpu is None:
+        return []
+    size = align_up(min(gic.cpu.size, gic.vcpu.size, GICV_SIZE), PAGE)
+    return [Mapping(gic.cpu.base, gic.vcpu.base, size, "device", gic.path, part.span)]
 
 
 def _ipa_bits(hardware: Hardware, mappings: tuple[Mapping, ...], vuart: Optional[Vuart]) -> int:
@@ -461,8 +471,13 @@ def _notes(hardware: Hardware, partitions: list[PlanPartition]) -> list[str]:
             if spec.dma == "unprotected":
                 out.append(f"partition {part.name}: {device.path} can write to all memory of the board by DMA "
                            f"(dma: unprotected, {spec.span})")
-    if all(p.direct for p in partitions):
+        out += [f"partition {part.name}: guest {m.ipa:#x} and physical {m.pa:#x} disagree modulo 2 MiB, so "
+                f"{size_text(m.size)} are mapped in 4 KiB pages ({size_text(table_pages(m.ipa, m.pa, m.size) * PAGE)} of tables)"
+                for m in part.ram if m.size >= SMALL_BANK and (m.ipa - m.pa) % (2 * MIB)]
+    if hardware.uart is None:
+        out.append("no console: the board has no serial port that Bulkhead knows")
+    elif all(p.direct for p in partitions):
         out.append("no core takes console input: every partition is direct, Ctrl-a and guest consoles are output only")
-    elif hardware.uart and not hardware.uart.intid:
+    elif not hardware.uart.intid:
         out.append("no console input: the board's UART has no interrupt")
     return out
