@@ -140,7 +140,7 @@ PREFIX_MAP := -ffile-prefix-map=$(abspath $(O))=. -ffile-prefix-map=$(O)=. -ffil
 
 CFLAGS := $(TARGET_FLAG) -std=c11 $(if $(CONFIG_OPTIMIZE_SIZE),-Os,-O2) -g $(PREFIX_MAP) \
           -ffreestanding -fno-common -fno-pic -fno-pie -mgeneral-regs-only -mstrict-align \
-          -march=armv8-a -mno-outline-atomics -fno-asynchronous-unwind-tables -fno-strict-aliasing \
+          -march=armv8-a -mno-outline-atomics -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-strict-aliasing \
           $(if $(CONFIG_BRANCH_PROTECTION),-mbranch-protection=bti,-mbranch-protection=none) \
           $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong -mstack-protector-guard=global,-fno-stack-protector) \
           $(WARN) -Wframe-larger-than=1024

@@ -17,6 +17,7 @@ obj-$(CONFIG_ARM64) += arch/arm64/boot.o
 obj-$(CONFIG_ARM64) += arch/arm64/cpu.o
 obj-$(CONFIG_ARM64) += arch/arm64/memory.o
 obj-$(CONFIG_ARM64) += arch/arm64/psci.o
+obj-$(CONFIG_ARM64) += arch/arm64/sum.o
 obj-$(CONFIG_ARM64) += arch/arm64/traps.o
 obj-$(CONFIG_GICV3) += arch/arm64/gicv3.o
 obj-$(CONFIG_GICV3) += arch/arm64/vgic.o

@@ -30,15 +30,20 @@ class Flat:
     data: bytes
 
 
+def rotate_left(value: int, count: int) -> int:
+    return (value << count | value >> 64 - count) & MASK
+
+
 def checksum(data: bytes) -> int:
-    """Two running sums over little-endian words, so that exchanged words show as well."""
-    if len(data) % 8:
-        raise ImageError(f"the tables' range has {len(data)} bytes, which are not whole words")
-    a = b = 0
-    for word, in struct.iter_unpack("<Q", data):
-        a = a + word & MASK
-        b = b + a & MASK
-    return a ^ (b << 32 & MASK | b >> 32)
+    """As arch_sum() in src/include/hv/arch.h says: two running sums in each of two lanes."""
+    if len(data) % 64:
+        raise ImageError(f"the tables' range has {len(data)} bytes, which are not whole blocks of 64")
+    a, b = [0, 0], [0, 0]
+    for block in struct.iter_unpack("<8Q", data):
+        for lane in (0, 1):
+            a[lane] = a[lane] + sum(block[lane::2]) & MASK
+            b[lane] = b[lane] + a[lane] & MASK
+    return a[0] ^ rotate_left(a[1], 16) ^ rotate_left(b[0], 32) ^ rotate_left(b[1], 48)
 
 
 def symbols(elf: ELFFile, *names: str) -> tuple[int, ...]:

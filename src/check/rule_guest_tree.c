@@ -164,6 +164,9 @@ static void registers_of(const struct world *world, struct proof *proof, const s
     struct ranges known = {0};
     uint64_t base, size;
 
+    if (!part->stage2.done) {
+        return;
+    }
     reachable(world, part, &known);
     for (int i = 0; i < dt->count; i++) {
         for (int n = 0; !is_memory(dt, i) && dt_reg(dt, i, n, &base, &size); n++) {

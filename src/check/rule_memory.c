@@ -258,14 +258,20 @@ static bool in_own_memory(const struct part *part, const struct mapping *m, uint
     return false;
 }
 
-/* Its RAM must not appear at a second guest address. */
+/* Its RAM must not appear at a second guest address, and its devices at no other than the board's. */
 static void prove_no_alias(const struct world *world, struct proof *proof, const struct part *part)
 {
     for (size_t i = 0; i < part->stage2.map_count; i++) {
         const struct mapping *m = &part->stage2.maps[i];
         const struct range *hit = ranges_hit(&part->ram, m->out, m->out + m->size);
+        const struct range *device = ranges_hit(&part->given, m->out, m->out + m->size);
         uint64_t pa;
 
+        if (device != NULL && m->in != m->out) {
+            violate(proof, "partition %s reaches %s at guest address 0x%" PRIx64 " too, not only at the board's", part->name,
+                    device->what, m->in);
+            note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in));
+        }
         if (hit == NULL) {
             continue;
         }
@@ -328,7 +334,7 @@ static const struct rule rules[] = {
      "Every partition reaches all of its RAM, for reading and writing, at the guest addresses of the layout.",
      "pages", prove_mapped},
     {"nothing-else",
-     "What a partition reaches is its own RAM, once, and what it was given; nothing else.",
+     "What a partition reaches is its own RAM and its own devices, each at one guest address; nothing else.",
      "pages", prove_nothing_else},
     {"memory-attributes",
      "RAM is mapped as normal memory, write-back cacheable and inner shareable.",

@@ -121,7 +121,7 @@ static void prove_direct_root(const struct world *world, struct proof *proof, co
                 part->name, root, part->raw.root_count, walk->root, walk->root_entries);
         return;
     }
-    if (m == NULL || !s1_write(m->attr)) {
+    if (world->main.done && (m == NULL || !s1_write(m->attr))) {
         violate(proof, "partition %s: its root 0x%" PRIx64 " is not writable for the hypervisor", part->name, root);
         note(proof, "%s", walk_path(&world->main, &world->elf, root));
     }

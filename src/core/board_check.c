@@ -4,6 +4,7 @@
  * layout assigns. Only the /memory and /cpus nodes are looked at, in one pass over the structure block
  * (Devicetree Specification 5.4), with every offset bounded by the header's sizes.
  */
+#include <hv/arch.h>
 #include <hv/board_check.h>
 #include <hv/console.h>
 #include <hv/layout.h>
@@ -17,6 +18,8 @@
 #define FDT_MAX_SIZE    0x200000u  /* 2 MiB: the arm64 boot protocol's limit */
 #define MAX_RANGES      16u
 
+_Static_assert(LAYOUT_MAX_CPUS <= 64, "survey.cpus_seen");
+
 enum node_kind { NODE_OTHER = 0, NODE_MEMORY, NODE_CPU };
 
 struct range { uint64_t base, size; };
@@ -26,11 +29,12 @@ struct survey {
     uint32_t strings_size;
     uint32_t depth;
     bool     in_cpus;
+    bool     complete;                 /* everything that the layout assigns has been seen */
     enum node_kind kind;
     uint32_t address_cells, size_cells, cpu_cells;
     uint32_t range_count;
+    uint64_t cpus_seen;                /* bit n: layout.cpus[n] */
     struct range ranges[MAX_RANGES];
-    uint64_t cpus_seen[LAYOUT_MAX_CPUS / 64u];
 };
 
 static uint32_t be32(const uint8_t *bytes)
@@ -69,13 +73,50 @@ static void begin_node(struct survey *survey, const uint8_t *name)
     survey->depth++;
     survey->kind = NODE_OTHER;
     if (survey->depth == 2) {
-        survey->in_cpus = name[0] == 'c' && starts_with(name, "cpus");
-        if (name[0] == 'm' && starts_with(name, "memory")) {
+        survey->in_cpus = starts_with(name, "cpus");
+        if (starts_with(name, "memory")) {
             survey->kind = NODE_MEMORY;
         }
     } else if (survey->depth == 3 && survey->in_cpus && starts_with(name, "cpu@")) {
         survey->kind = NODE_CPU;
     }
+}
+
+static bool has_memory(const struct survey *survey, uint64_t base, uint64_t size)
+{
+    for (uint32_t i = 0; i < survey->range_count; i++) {
+        if (range_inside(base, size, survey->ranges[i].base, survey->ranges[i].size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first range of RAM that the layout assigns and the board lacks: its owner's name, or NULL. */
+static const char *missing_memory(const struct survey *survey, uint64_t *base, uint64_t *size)
+{
+    *base = layout.hv_base.raw;
+    *size = layout.hv_size;
+    if (!has_memory(survey, *base, *size)) {
+        return "the hypervisor";
+    }
+    for (uint32_t p = 0; p < layout.partition_count; p++) {
+        const struct layout_partition *part = &layout.partitions[p];
+
+        for (uint32_t m = 0; m < part->memory_count; m++) {
+            *base = part->memory[m].pa.raw;
+            *size = part->memory[m].size;
+            if (!has_memory(survey, *base, *size)) {
+                return part->name;
+            }
+        }
+    }
+    return NULL;
+}
+
+static bool has_all_cpus(const struct survey *survey)
+{
+    return survey->cpus_seen == UINT64_MAX >> (64u - layout.cpu_count);
 }
 
 static void add_memory(struct survey *survey, const uint8_t *value, uint32_t length)
@@ -96,24 +137,34 @@ static void add_memory(struct survey *survey, const uint8_t *value, uint32_t len
     }
 }
 
-static void add_cpu(struct survey *survey, const uint8_t *value, uint32_t length)
+static void add_cpu(struct survey *survey, uint64_t mpidr)
 {
-    uint64_t mpidr;
-
-    if (length < 4u * survey->cpu_cells || survey->cpu_cells == 0 || survey->cpu_cells > 2) {
-        return;
-    }
-    mpidr = read_cells(value, survey->cpu_cells);
     for (uint32_t i = 0; i < layout.cpu_count; i++) {
         if (layout.cpus[i].mpidr == mpidr) {
-            survey->cpus_seen[i / 64u] |= UINT64_C(1) << (i % 64u);
+            survey->cpus_seen |= UINT64_C(1) << i;
         }
     }
 }
 
+static void add_reg(struct survey *survey, const uint8_t *value, uint32_t length)
+{
+    uint64_t base, size;
+
+    if (survey->kind == NODE_MEMORY) {
+        add_memory(survey, value, length);
+    } else if (survey->cpu_cells != 0 && survey->cpu_cells <= 2 && length >= 4u * survey->cpu_cells) {
+        add_cpu(survey, read_cells(value, survey->cpu_cells));
+    }
+    survey->complete = has_all_cpus(survey) && missing_memory(survey, &base, &size) == NULL;
+}
+
 static void property(struct survey *survey, uint32_t name, const uint8_t *value, uint32_t length)
 {
-    if (survey->depth == 1 && length == 4) {
+    if (survey->kind != NODE_OTHER) {
+        if (name_is(survey, name, "reg", 3)) {
+            add_reg(survey, value, length);
+        }
+    } else if (survey->depth == 1 && length == 4) {
         if (name_is(survey, name, "#address-cells", 14)) {
             survey->address_cells = be32(value);
         } else if (name_is(survey, name, "#size-cells", 11)) {
@@ -122,21 +173,24 @@ static void property(struct survey *survey, uint32_t name, const uint8_t *value,
     } else if (survey->depth == 2 && survey->in_cpus && length == 4 &&
                name_is(survey, name, "#address-cells", 14)) {
         survey->cpu_cells = be32(value);
-    } else if (survey->kind != NODE_OTHER && name_is(survey, name, "reg", 3)) {
-        if (survey->kind == NODE_MEMORY) {
-            add_memory(survey, value, length);
-        } else {
-            add_cpu(survey, value, length);
-        }
     }
 }
 
-/* One pass; false if the structure block is malformed. */
+/* Offset behind a node's name, or past the block if the name has no end. */
+static uint32_t skip_name(const uint8_t *block, uint32_t at, uint32_t size)
+{
+    while (at < size && block[at] != 0) {
+        at++;
+    }
+    return (at + 4u) & ~3u;
+}
+
+/* One pass, until everything has been seen; false if the structure block is malformed. */
 static bool walk(struct survey *survey, const uint8_t *block, uint32_t size)
 {
     uint32_t at = 0;
 
-    while (size - at >= 4) {
+    while (size - at >= 4 && !survey->complete) {
         uint32_t token = be32(block + at);
 
         at += 4;
@@ -150,10 +204,7 @@ static bool walk(struct survey *survey, const uint8_t *block, uint32_t size)
             at += 8 + ((length + 3u) & ~3u);
         } else if (token == FDT_BEGIN_NODE) {
             begin_node(survey, block + at);
-            while (at < size && block[at] != 0) {
-                at++;
-            }
-            at = (at + 4u) & ~3u;
+            at = skip_name(block, at, size);
         } else if (token == FDT_END_NODE) {
             survey->kind = NODE_OTHER;
             if (--survey->depth == 0) {
@@ -166,24 +217,44 @@ static bool walk(struct survey *survey, const uint8_t *block, uint32_t size)
             return false;
         }
     }
-    return false;
+    return survey->complete;
 }
 
-static void require_memory(const struct survey *survey, const char *owner, uint64_t base, uint64_t size)
+static void require_all(const struct survey *survey)
 {
-    for (uint32_t i = 0; i < survey->range_count; i++) {
-        if (range_inside(base, size, survey->ranges[i].base, survey->ranges[i].size)) {
-            return;
+    uint64_t base, size;
+    const char *owner = missing_memory(survey, &base, &size);
+
+    if (owner != NULL) {
+        panic("this is not the board of the layout: %s needs RAM at 0x%lx, %lu KiB, which the firmware's "
+              "devicetree does not have", owner, base, size / 1024u);
+    }
+    for (uint32_t i = 0; i < layout.cpu_count; i++) {
+        if ((survey->cpus_seen >> i & 1u) == 0) {
+            panic("this is not the board of the layout: %s needs the core with MPIDR 0x%lx, which the "
+                  "firmware's devicetree does not have",
+                  layout.partitions[layout.cpus[i].partition].name, layout.cpus[i].mpidr);
         }
     }
-    panic("this is not the board of the layout: %s needs RAM at 0x%lx, %lu KiB, which the firmware's "
-          "devicetree does not have", owner, base, size / 1024u);
 }
 
-void board_check_devicetree(const void *dtb)
+static void survey_init(struct survey *survey)
+{
+    survey->depth = 0;
+    survey->in_cpus = false;
+    survey->complete = false;
+    survey->kind = NODE_OTHER;
+    survey->address_cells = 2;  /* defaults of the specification, 2.3.5 */
+    survey->size_cells = 1;
+    survey->cpu_cells = 1;
+    survey->range_count = 0;
+    survey->cpus_seen = 0;
+}
+
+void board_check_devicetree(const void *dtb, uint64_t mpidr)
 {
     const uint8_t *blob = dtb;
-    struct survey survey = { .address_cells = 2, .size_cells = 1, .cpu_cells = 1 };
+    struct survey survey;
     uint32_t total, block, block_size;
 
     if (dtb == NULL || ((uintptr_t)dtb & 7u) != 0 || be32(blob) != FDT_MAGIC) {
@@ -192,6 +263,8 @@ void board_check_devicetree(const void *dtb)
     total = be32(blob + 4);
     block = be32(blob + 8);
     block_size = be32(blob + 36);
+    survey_init(&survey);
+    add_cpu(&survey, mpidr);
     survey.strings_size = be32(blob + 32);
     survey.strings = blob + be32(blob + 12);
     if (total > FDT_MAX_SIZE || (block & 3u) != 0 || !range_inside(block, block_size, 0, total) ||
@@ -199,34 +272,14 @@ void board_check_devicetree(const void *dtb)
         !walk(&survey, blob + block, block_size)) {
         panic("the firmware's devicetree at 0x%lx is malformed", (uint64_t)(uintptr_t)dtb);
     }
-    require_memory(&survey, "the hypervisor", layout.hv_base.raw, layout.hv_size);
-    for (uint32_t p = 0; p < layout.partition_count; p++) {
-        const struct layout_partition *part = &layout.partitions[p];
-
-        for (uint32_t m = 0; m < part->memory_count; m++) {
-            require_memory(&survey, part->name, part->memory[m].pa.raw, part->memory[m].size);
-        }
-    }
-    for (uint32_t i = 0; i < layout.cpu_count; i++) {
-        if ((survey.cpus_seen[i / 64u] >> (i % 64u) & 1u) == 0) {
-            panic("this is not the board of the layout: %s needs the core with MPIDR 0x%lx, which the "
-                  "firmware's devicetree does not have",
-                  layout.partitions[layout.cpus[i].partition].name, layout.cpus[i].mpidr);
-        }
-    }
+    require_all(&survey);
 }
 
-/* Two running sums over the tables' words, as the generator's image step makes them. */
 void board_check_tables(void)
 {
     extern const uint64_t __ro_tables_start[], __ro_tables_end[];
-    uint64_t a = 0, b = 0;
 
-    for (const uint64_t *word = __ro_tables_start; word < __ro_tables_end; word += 4) {
-        b += 4u * a + 4u * word[0] + 3u * word[1] + 2u * word[2] + word[3];
-        a += word[0] + word[1] + word[2] + word[3];
-    }
-    if ((a ^ (b << 32 | b >> 32)) != layout_checksum) {
+    if (arch_sum(__ro_tables_start, __ro_tables_end) != layout_checksum) {
         panic("the layout's checksum differs: the image in memory is not the one that was built");
     }
 }

@@ -25,7 +25,7 @@ struct ring {
     uint8_t  text[RING_SIZE];
 };
 
-static struct ring rings[HV_MAX_PARTITIONS];
+static struct ring rings[HV_MAX_PARTITIONS] HV_LATE;
 static uint32_t port_lock;      /* 1: a core moves characters */
 static bool     port_shared;    /* other cores run, so the lock counts */
 static uint32_t line_owner = NOBODY;
@@ -207,20 +207,27 @@ void console_share(void)
 /* The hypervisor's own message may wait for the port, since it must not be lost, but not for ever. */
 void console_out_begin(void)
 {
-    uint64_t limit = arch_time_ns() + SPIN_NS;
+    uint64_t limit;
 
-    while (!port_try() && arch_time_ns() < limit) {
+    if (!port_try()) {
+        limit = arch_time_ns() + SPIN_NS;
+        while (!port_try() && arch_time_ns() < limit) {
+        }
     }
     stage_switch(HYPERVISOR);
 }
 
 void console_out(uint8_t character)
 {
-    uint64_t limit = arch_time_ns() + SPIN_NS;
+    uint64_t limit;
 
     if (line_owner == NOBODY) {
         stage_switch(HYPERVISOR);
     }
+    if (send_owned(character)) {
+        return;
+    }
+    limit = arch_time_ns() + SPIN_NS;
     while (!send_owned(character) && arch_time_ns() < limit) {
     }
 }

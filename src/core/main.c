@@ -6,7 +6,7 @@
 #include <hv/main.h>
 #include <hv/partition.h>
 
-void main_early(const void *dtb)
+void main_early(const void *dtb, uint64_t mpidr)
 {
     console_init();
     if (layout.magic != LAYOUT_MAGIC || layout.version != LAYOUT_VERSION) {
@@ -14,7 +14,7 @@ void main_early(const void *dtb)
     }
     board_check_tables();
     if (dtb != NULL) {
-        board_check_devicetree(dtb);
+        board_check_devicetree(dtb, mpidr);
     }
 }
 

@@ -47,13 +47,15 @@ static void check_cpu(void)
 
 void boot_early(const void *dtb)
 {
-    main_early(dtb);
+    sysreg_write(cptr_el2, CPTR_NO_TRAPS);  /* arch_sum() counts in FP registers, before there is a guest */
+    isb();
+    main_early(dtb, sysreg_read(mpidr_el1) & MPIDR_AFFINITY);
     check_cpu();
 }
 
 void arch_start_cores(void)
 {
-    uint64_t self = sysreg_read(mpidr_el1) & UINT64_C(0xff00ffffff);
+    uint64_t self = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
 
     for (uint32_t i = 0; i < layout.cpu_count; i++) {
         uint64_t result;

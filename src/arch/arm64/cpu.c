@@ -10,7 +10,6 @@
 #include "vgic.h"
 
 #define CNTHCTL_GUEST       UINT64_C(3)   /* EL1 may use the physical counter and timer (D19.12.4) */
-#define CPTR_NO_TRAPS       UINT64_C(0x22ff) /* RES1 of CPTR_EL2 without TZ (8), TSM (12) */
 #define SCTLR_EL1_RESET     UINT64_C(0x30d00800)
 #define HCR_GUEST                                                                                        \
     (HCR_VM | HCR_SWIO | HCR_PTW | HCR_AMO | HCR_FB | HCR_BSU_IS | HCR_TSC | HCR_RW | HCR_APK | HCR_API)
@@ -71,6 +70,7 @@ void cpu_init(uint32_t index)
     sysreg_write(tpidr_el2, (uint64_t)(uintptr_t)cpu);
     vcpu_init(&cpu->vcpu, index);
     cpu->direct = part->irq_mode == LAYOUT_IRQ_DIRECT;
+    cpu->vgic.dist = vgic_dist(part);
     cpu->vgic.redist = core->redist.raw + GICR_SGI_BASE;
     cpu->vgic.lr_count = (uint32_t)(sysreg_read(ICH_VTR_EL2) & 0x1fu) + 1u;
     cpu->sgi_forbidden = UINT64_MAX;

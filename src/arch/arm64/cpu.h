@@ -16,12 +16,15 @@
 
 #define MAX_LRS  16u
 
+struct vgic_dist;
+
 /* State of the virtual CPU interface and of the emulated redistributor of one vcpu. */
 struct vgic_cpu {
     uint32_t pending;        /* software interrupts waiting for a list register, atomic; see vgic.h */
     uint32_t enabled;        /* INTIDs 0..31 that the guest enabled */
     uint32_t lr_count;       /* of this core */
     uint32_t asleep;         /* GICR_WAKER.ProcessorSleep */
+    struct vgic_dist *dist;  /* the partition's */
     uint64_t redist;         /* SGI_base of the core's physical redistributor */
     uint16_t lr_intid[MAX_LRS];  /* what was last written to each list register */
     uint8_t  priority[32];   /* of INTIDs 0..31 */

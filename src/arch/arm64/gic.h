@@ -39,8 +39,7 @@
 #define GICD_CTLR_ARE    (1u << 4)
 #define GICD_CTLR_DS     (1u << 6)
 #define GICD_CTLR_RWP    (1u << 31)
-#define GICD_TYPER_LPIS  (1u << 17)
-#define GICD_TYPER_MBIS  (1u << 16)
+#define GICD_TYPER_KEPT  0x00f8041fu  /* IDbits, SecurityExtn, ITLinesNumber: no LPIs, no MBIs, no extended SPIs */
 #define GICD_TYPER_NO1N  (1u << 25)
 
 /* Redistributor registers (12.11); SGI_base is RD_base + 64 KiB. */

@@ -39,7 +39,7 @@ void gic_set_priority(uint64_t base, uint32_t intid, uint8_t priority)
 
 static uint64_t irouter_of(uint64_t mpidr)
 {
-    return mpidr & UINT64_C(0xff00ffffff);
+    return mpidr & MPIDR_AFFINITY;
 }
 
 static void gic_enable_console(void)

@@ -136,8 +136,6 @@ set_stack:
 
 /* What was written with the MMU off must not be hidden by lines that a cache took in before. */
 drop_stale_lines:
-    adrp    x0, __rw_start
-    adrp    x1, __ro_start
     mov     x2, sp
     and     x0, x2, #~0xfff         /* this core's stack */
     add     x1, x0, #0x1000
@@ -145,8 +143,8 @@ drop_stale_lines:
     bl      1f
     adrp    x0, __data_start
     add     x0, x0, :lo12:__data_start
-    adrp    x1, __rw_used_end
-    add     x1, x1, :lo12:__rw_used_end
+    adrp    x1, __early_end
+    add     x1, x1, :lo12:__early_end
     mov     x30, x3
 1:  dc      ivac, x0
     add     x0, x0, #64

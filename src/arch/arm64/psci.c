@@ -35,7 +35,7 @@ static struct vcpu *find_vcpu(const struct cpu *cpu, uint64_t affinity)
     const struct layout_partition *config = cpu->vcpu.config;
 
     for (uint32_t i = 0; i < config->vcpu_count; i++) {
-        if ((config->vcpus[i].vmpidr & UINT64_C(0xff00ffffff)) == affinity) {
+        if ((config->vcpus[i].vmpidr & MPIDR_AFFINITY) == affinity) {
             return arch_vcpu(config->vcpus[i].cpu);
         }
     }

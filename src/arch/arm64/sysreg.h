@@ -64,6 +64,8 @@
 #define ISS_CM      (UINT64_C(1) << 8)
 #define ISS_S1PTW   (UINT64_C(1) << 7)
 #define ISS_WNR     (UINT64_C(1) << 6)
+#define ISS_WORD_MASK  (ISS_ISV | UINT64_C(3) << 22 | ISS_S1PTW)
+#define ISS_WORD       (ISS_ISV | UINT64_C(2) << 22)  /* a plain access of 32 bits */
 
 /* HCR_EL2 (D19.2.48). */
 #define HCR_VM      (UINT64_C(1) << 0)
@@ -82,6 +84,8 @@
 #define HCR_API     (UINT64_C(1) << 41)
 #define HCR_ATA     (UINT64_C(1) << 56)
 
+#define MPIDR_AFFINITY    UINT64_C(0xff00ffffff)
+#define CPTR_NO_TRAPS     UINT64_C(0x22ff)  /* RES1 of CPTR_EL2 without TZ (8), TSM (12) */
 #define SPSR_EL1H_MASKED  UINT64_C(0x3c5)  /* EL1h, D A I F masked */
 
 #endif

@@ -34,6 +34,13 @@ void trap_smccc(struct cpu *cpu, uint64_t esr)
     }
 }
 
+/* MSR ICC_SGI1R_EL1 that the vectors did not answer themselves. */
+void trap_sgi1r(struct cpu *cpu, uint64_t value)
+{
+    sysreg_write(elr_el2, sysreg_read(elr_el2) + 4u);
+    vgic_write_sgi1r(cpu, value);
+}
+
 /* A physical interrupt of a `virtual` partition, or a kick. */
 void trap_irq(struct cpu *cpu)
 {
@@ -224,7 +231,8 @@ static uint64_t fault_ipa(void)
     return (sysreg_read(hpfar_el2) & UINT64_C(0xffffffffff0)) << 8 | (sysreg_read(far_el2) & 0xfffu);
 }
 
-static void trap_data_abort(struct cpu *cpu, uint64_t esr)
+/* Every data abort that is not a plain access to the distributor. */
+static __attribute__((noinline)) void data_abort(struct cpu *cpu, uint64_t esr)
 {
     uint32_t reg = (uint32_t)bits(esr, 20, 16);
     struct access access = {
@@ -251,6 +259,24 @@ static void trap_data_abort(struct cpu *cpu, uint64_t esr)
     skip_instruction(esr);
 }
 
+/* The hot path: an aligned word of the distributor's first page, from or to x0..x18. */
+void trap_data_abort(struct cpu *cpu, uint64_t esr)
+{
+    uint64_t offset = fault_ipa() - layout.gic.dist.raw;
+    uint64_t *reg = &cpu->x[bits(esr, 20, 16)];
+
+    if ((esr & ISS_WORD_MASK) != ISS_WORD || (offset & ~UINT64_C(0xffc)) != 0) {
+        data_abort(cpu, esr);
+        return;
+    }
+    sysreg_write(elr_el2, sysreg_read(elr_el2) + 4u);
+    if ((esr & ISS_WNR) != 0) {
+        vgic_dist_write_word(cpu, (uint32_t)offset, (uint32_t)*reg);
+    } else {
+        *reg = vgic_dist_read_word(cpu, (uint32_t)offset);
+    }
+}
+
 static void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
 {
     struct access access = { .ipa = fault_ipa() };
@@ -266,7 +292,7 @@ void trap_slow(struct cpu *cpu, uint64_t esr)
 {
     switch (ESR_EC(esr)) {
     case EC_DATA_ABORT_LOW:
-        trap_data_abort(cpu, esr);
+        data_abort(cpu, esr);
         break;
     case EC_SYSREG:
         trap_sysreg(cpu, esr);

@@ -8,6 +8,8 @@
 #include "cpu.h"
 
 void trap_smccc(struct cpu *cpu, uint64_t esr);
+void trap_sgi1r(struct cpu *cpu, uint64_t value);
+void trap_data_abort(struct cpu *cpu, uint64_t esr);
 void trap_irq(struct cpu *cpu);
 void trap_fiq(struct cpu *cpu);
 void trap_serror(struct cpu *cpu, uint64_t esr);

@@ -109,9 +109,9 @@ guest_serror:
     b       guest_return_short
 
 /*
- * MSR ICC_SGI1R_EL1 of a `direct` partition: if the value names only its own vcpus and asks for nothing
- * else, the targets are shifted to the physical cores' numbers and sent. Whatever is irregular takes the
- * slow path. x0..x3 are saved, x1 holds ESR_EL2.
+ * MSR ICC_SGI1R_EL1. In a `direct` partition, if the value names only its own vcpus and asks for nothing
+ * else, the targets are shifted to the physical cores' numbers and sent; the rest is trap_sgi1r()'s.
+ * x0..x3 are saved, x1 holds ESR_EL2.
  */
 guest_sysreg:
     and     w2, w1, #~(0x1f << 5)
@@ -143,7 +143,7 @@ read_register:
 have_value:
     ldp     x2, x3, [sp, #CPU_SGI_FORBIDDEN]
     tst     x0, x2
-    b.ne    guest_slow
+    b.ne    guest_sgi
     ldr     x2, [sp, #CPU_SGI_SHIFT]
     orr     x3, x3, x0
     and     x0, x0, #0xffff
@@ -158,9 +158,27 @@ have_value:
     ldp     x0, x1, [sp, #0]
     eret
 
+guest_sgi:
+    save_rest_of_short
+    mov     x1, x0
+    mov     x0, sp
+    bl      trap_sgi1r
+    b       guest_return_short
+
+/* Not a call: a data abort whose register the short path has saved, or anything else. */
+guest_other:
+    cmp     x2, #0x12               /* data abort (0x24), EC shifted by one */
+    b.ne    guest_rest
+    ubfx    x2, x1, #16, #5         /* ISS.SRT, if ISV says that it is one */
+    cmp     x2, #18
+    b.hi    guest_rest
+    mov     x0, sp
+    bl      trap_data_abort
+    b       guest_return_short
+
 guest_slow:
     save_rest_of_short
-guest_other:
+guest_rest:
     stp     x19, x20, [sp, #152]
     stp     x21, x22, [sp, #168]
     stp     x23, x24, [sp, #184]

@@ -18,7 +18,7 @@
 #define ICH_HCR_EN    (UINT64_C(1) << 0)
 #define ICH_HCR_UIE   (UINT64_C(1) << 1)
 
-static struct vgic_dist dists[HV_MAX_PARTITIONS];
+static struct vgic_dist dists[HV_MAX_PARTITIONS] HV_LATE;
 
 struct vgic_dist *vgic_dist(const struct layout_partition *config)
 {
@@ -122,23 +122,19 @@ static bool inject_software(struct cpu *cpu, uint32_t intid, uint32_t priority)
     return true;
 }
 
-static bool vuart_enabled(const struct cpu *cpu)
+static bool vuart_enabled(const struct vgic_dist *dist)
 {
-    const struct layout_partition *config = cpu->vcpu.config;
-    const struct vgic_dist *dist = vgic_dist(config);
-
-    return (dist->ctlr & GICD_CTLR_G1) != 0 &&
-           (dist->enabled[config->vuart.intid / 32u] >> (config->vuart.intid % 32u) & 1u) != 0;
+    return (dist->ctlr & GICD_CTLR_G1) != 0 && (dist->enabled[dist->vuart_word] & dist->vuart_bit) != 0;
 }
 
 /* The vUART's line: raised, into a list register; lowered, out of it again if it has not been taken. */
 static bool refill_vuart(struct cpu *cpu)
 {
     uint32_t intid = cpu->vcpu.config->vuart.intid;
-    const struct vgic_dist *dist = vgic_dist(cpu->vcpu.config);
+    const struct vgic_dist *dist = cpu->vgic.dist;
     uint32_t index;
 
-    if (__atomic_load_n(&dist->vuart_line, __ATOMIC_ACQUIRE) != 0 && vuart_enabled(cpu)) {
+    if (__atomic_load_n(&dist->vuart_line, __ATOMIC_ACQUIRE) != 0 && vuart_enabled(dist)) {
         return inject_software(cpu, intid, dist->vuart_priority);
     }
     index = lr_find(cpu, intid, lr_free(cpu));
@@ -203,11 +199,25 @@ static uint64_t sgi_targets(const struct cpu *cpu, uint64_t value)
     return (value & 0xffffu) << (16u * bits(value, 23, 16)) & all;
 }
 
+/* The commonest case: an enabled SGI to this vcpu itself, and every list register is empty. */
+static inline bool sgi_to_self(struct cpu *cpu, uint32_t sgi, uint64_t targets)
+{
+    if (targets != UINT64_C(1) << cpu->vcpu.index || (cpu->vgic.enabled >> sgi & 1u) == 0 || cpu->direct ||
+        (uint32_t)sysreg_read(ICH_ELRSR_EL2) + 1u != 1u << cpu->vgic.lr_count) {
+        return false;
+    }
+    lr_write(cpu, 0, LR_PENDING | LR_GROUP1 | (uint64_t)cpu->vgic.priority[sgi] << 48 | sgi);
+    return true;
+}
+
 void vgic_write_sgi1r(struct cpu *cpu, uint64_t value)
 {
     uint32_t sgi = (uint32_t)bits(value, 27, 24);
     uint64_t targets = sgi_targets(cpu, value);
 
+    if (sgi_to_self(cpu, sgi, targets)) {
+        return;
+    }
     for (; targets != 0; targets &= targets - 1u) {
         const struct layout_vcpu *target = &cpu->vcpu.config->vcpus[__builtin_ctzll(targets)];
 
@@ -216,6 +226,15 @@ void vgic_write_sgi1r(struct cpu *cpu, uint64_t value)
         } else {
             vgic_set_pending(cpu_at(target->cpu), 1u << sgi, cpu);
         }
+    }
+}
+
+void vgic_vuart_changed(struct cpu *here)
+{
+    const struct vgic_dist *dist = here->vgic.dist;
+
+    if (dist->vuart_word != 0) {
+        vgic_set_pending(cpu_at(here->vcpu.config->vcpus[dist->vuart_vcpu].cpu), VGIC_PENDING_VUART, here);
     }
 }
 
@@ -229,17 +248,21 @@ void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool l
                      1u << (intid % 32u));
         return;
     }
-    __atomic_store_n(&dist->vuart_line, level, __ATOMIC_RELEASE);
-    vgic_set_pending(cpu_at(config->vcpus[dist->vuart_vcpu].cpu), VGIC_PENDING_VUART, here);
+    if (__atomic_exchange_n(&dist->vuart_line, level, __ATOMIC_ACQ_REL) != level || level) {
+        vgic_set_pending(cpu_at(config->vcpus[dist->vuart_vcpu].cpu), VGIC_PENDING_VUART, here);
+    }
 }
 
 void vgic_reset(const struct layout_partition *config)
 {
     struct vgic_dist *dist = vgic_dist(config);
 
+    dist->typer = (mmio_read32(layout.gic.dist.raw + GICD_TYPER) & GICD_TYPER_KEPT) | GICD_TYPER_NO1N;
     dist->ctlr = 0;
     dist->vuart_vcpu = 0;
     dist->vuart_line = 0;
+    dist->vuart_word = config->irq_mode == LAYOUT_IRQ_DIRECT ? 0 : config->vuart.intid / 32u;
+    dist->vuart_bit = 1u << (config->vuart.intid % 32u);
     dist->vuart_priority = GIC_DEFAULT;
     for (uint32_t i = 0; i < LAYOUT_SPI_WORDS; i++) {
         dist->enabled[i] = 0;

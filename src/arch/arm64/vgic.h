@@ -15,10 +15,13 @@
 #define VGIC_PENDING_VUART  (1u << 16)  /* bit of vgic_cpu.pending; bits 0..15 are SGIs */
 
 struct vgic_dist {
+    uint32_t typer;                       /* GICD_TYPER as the guest sees it */
     uint32_t ctlr;                        /* GICD_CTLR as the guest wrote it */
     uint32_t enabled[LAYOUT_SPI_WORDS];   /* SPIs that the guest enabled, the vUART's included */
     uint32_t vuart_vcpu;                  /* whom the vUART's interrupt goes to */
     uint32_t vuart_line;                  /* its level */
+    uint32_t vuart_bit;                   /* the vUART's interrupt as a bit of enabled[vuart_word] */
+    uint32_t vuart_word;                  /* 0: it has none that is emulated */
     uint8_t  vuart_priority;
 };
 
@@ -39,8 +42,29 @@ void vgic_refill(struct cpu *cpu);
 /* Makes software interrupts (VGIC_PENDING_* or SGI bits) pending for a vcpu on any core. */
 void vgic_set_pending(struct cpu *target, uint32_t mask, struct cpu *here);
 
+/* The vUART's line, or whether the guest lets its interrupt through, has changed. */
+void vgic_vuart_changed(struct cpu *here);
+
 /* The partition's write to ICC_SGI1R_EL1, ICC_SGI0R_EL1 or ICC_ASGI1R_EL1 (IHI 0069 12.2.21). */
 void vgic_write_sgi1r(struct cpu *cpu, uint64_t value);
+
+/* The distributor's first page: banks of 0x80 bytes, each with one reader and one writer of a word. */
+struct vgic_bank {
+    uint32_t (*read)(struct cpu *cpu, uint32_t at);
+    void (*write)(struct cpu *cpu, uint32_t at, uint32_t value);
+};
+extern const struct vgic_bank vgic_banks[32];
+
+/* A 32-bit access at offset `at`, a multiple of 4 below 0x1000: the hot path. */
+static inline uint32_t vgic_dist_read_word(struct cpu *cpu, uint32_t at)
+{
+    return vgic_banks[at / 0x80u].read(cpu, at);
+}
+
+static inline void vgic_dist_write_word(struct cpu *cpu, uint32_t at, uint32_t value)
+{
+    vgic_banks[at / 0x80u].write(cpu, at, value);
+}
 
 /* An access to the emulated distributor or redistributors; size in bytes 1, 2, 4, 8. False: no such register. */
 bool vgic_dist_read(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t *value);

@@ -10,7 +10,6 @@
 #include "sysreg.h"
 #include "vgic.h"
 
-#define WORD(base, offset)  (((uint32_t)(offset) - (base)) / 4u)
 
 /* Spreads a mask of one bit an interrupt to two or eight bits, for 16 or 4 interrupts. */
 static uint32_t mask_pairs(uint32_t bits16)
@@ -29,88 +28,210 @@ static uint32_t mask_bytes(uint32_t bits4)
            (bits4 >> 3 & 1u) * 0xff000000u;
 }
 
-/* In `virtual` mode, priorities above GIC_GUEST_LOWEST are the hypervisor's (gic.h). */
-static uint32_t clamp_priorities(uint32_t value)
-{
-    for (uint32_t shift = 0; shift < 32u; shift += 8u) {
-        if ((value >> shift & 0xffu) < GIC_GUEST_LOWEST) {
-            value = (value & ~(0xffu << shift)) | GIC_GUEST_LOWEST << shift;
-        }
-    }
-    return value;
-}
-
-/* One interrupt's field of a register, in software for the vUART: bit and word of its INTID, 0 if none. */
-static uint32_t vuart_bit(const struct cpu *cpu, uint32_t word)
-{
-    const struct layout_partition *config = cpu->vcpu.config;
-
-    return !cpu->direct && config->vuart.intid / 32u == word && word != 0 ? 1u << (config->vuart.intid % 32u) : 0;
-}
-
 static uint64_t dist_base(void)
 {
     return layout.gic.dist.raw;
+}
+
+/* ---- the distributor's first page: banks of 0x80 bytes, each with one reader and one writer ---- */
+
+static uint32_t owned_spis(const struct cpu *cpu, uint32_t word)
+{
+    return cpu->vcpu.config->spi[word];
 }
 
 static uint32_t dist_ctlr(const struct cpu *cpu)
 {
     uint32_t security = cpu->direct ? mmio_read32(dist_base() + GICD_CTLR) & GICD_CTLR_DS : GICD_CTLR_DS;
 
-    return vgic_dist(cpu->vcpu.config)->ctlr | GICD_CTLR_ARE | security;
+    return cpu->vgic.dist->ctlr | GICD_CTLR_ARE | security;
 }
 
-static uint32_t dist_typer(void)
+static uint32_t read_control(struct cpu *cpu, uint32_t at)
 {
-    uint32_t typer = mmio_read32(dist_base() + GICD_TYPER);
-
-    return (typer & ~(GICD_TYPER_LPIS | GICD_TYPER_MBIS | 0x040000e0u | 0x0000f800u)) | GICD_TYPER_NO1N;
+    if (at == GICD_TYPER) {
+        return cpu->vgic.dist->typer;
+    }
+    if (at == GICD_CTLR) {
+        return dist_ctlr(cpu);
+    }
+    return at == GICD_IIDR ? mmio_read32(dist_base() + GICD_IIDR) : 0;
 }
 
 /* GICD_CTLR's group enable holds back or lets through all SPIs of the partition. */
-static void dist_write_ctlr(struct cpu *cpu, uint32_t value)
+static void write_control(struct cpu *cpu, uint32_t at, uint32_t value)
 {
-    struct vgic_dist *dist = vgic_dist(cpu->vcpu.config);
+    struct vgic_dist *dist = cpu->vgic.dist;
     uint32_t offset = (value & GICD_CTLR_G1) != 0 ? GICD_ISENABLER : GICD_ICENABLER;
 
+    if (at != GICD_CTLR) {
+        return;
+    }
     dist->ctlr = value & (GICD_CTLR_G1 | 1u);
     for (uint32_t i = 1; i < LAYOUT_SPI_WORDS; i++) {
-        uint32_t enabled = dist->enabled[i] & cpu->vcpu.config->spi[i];
+        uint32_t enabled = dist->enabled[i] & owned_spis(cpu, i);
 
         if (enabled != 0) {
             mmio_write32(dist_base() + offset + 4u * i, enabled);
         }
     }
-    vgic_set_pending(cpu, VGIC_PENDING_VUART, cpu);
+    vgic_vuart_changed(cpu);
 }
 
-static void dist_enable(struct cpu *cpu, uint32_t word, uint32_t value)
+/* Word of a register with one bit an interrupt; the bank's first register is a multiple of 0x80. */
+static uint32_t word_of(uint32_t at)
 {
-    struct vgic_dist *dist = vgic_dist(cpu->vcpu.config);
-    uint32_t owned = cpu->vcpu.config->spi[word];
-    uint32_t vuart = vuart_bit(cpu, word);
-
-    __atomic_fetch_or(&dist->enabled[word], value & (owned | vuart), __ATOMIC_RELAXED);
-    if ((value & owned) != 0 && (dist->ctlr & GICD_CTLR_G1) != 0) {
-        mmio_write32(dist_base() + GICD_ISENABLER + 4u * word, value & owned);
-    }
-    if ((value & vuart) != 0) {
-        vgic_set_pending(cpu_at(cpu->vcpu.config->vcpus[dist->vuart_vcpu].cpu), VGIC_PENDING_VUART, cpu);
-    }
+    return at % 0x80u / 4u;
 }
 
-static void dist_disable(struct cpu *cpu, uint32_t word, uint32_t value)
+static uint32_t read_group(struct cpu *cpu, uint32_t at)
 {
-    struct vgic_dist *dist = vgic_dist(cpu->vcpu.config);
-    uint32_t owned = cpu->vcpu.config->spi[word];
-    uint32_t vuart = vuart_bit(cpu, word);
+    uint32_t word = word_of(at);
 
-    __atomic_fetch_and(&dist->enabled[word], ~(value & (owned | vuart)), __ATOMIC_RELAXED);
-    mmio_write32(dist_base() + GICD_ICENABLER + 4u * word, value & owned);
-    if ((value & vuart) != 0) {
-        vgic_set_pending(cpu_at(cpu->vcpu.config->vcpus[dist->vuart_vcpu].cpu), VGIC_PENDING_VUART, cpu);
+    return owned_spis(cpu, word) | (word == cpu->vgic.dist->vuart_word ? cpu->vgic.dist->vuart_bit : 0);
+}
+
+static uint32_t read_enable(struct cpu *cpu, uint32_t at)
+{
+    return cpu->vgic.dist->enabled[word_of(at)];
+}
+
+static void write_set_enable(struct cpu *cpu, uint32_t at, uint32_t value)
+{
+    struct vgic_dist *dist = cpu->vgic.dist;
+    uint32_t word = word_of(at);
+    uint32_t owned = owned_spis(cpu, word) & value;
+
+    if (owned != 0) {
+        __atomic_fetch_or(&dist->enabled[word], owned, __ATOMIC_RELAXED);
+        if ((dist->ctlr & GICD_CTLR_G1) != 0) {
+            mmio_write32(dist_base() + at, owned);
+        }
+    }
+    if (word == dist->vuart_word && (value & dist->vuart_bit) != 0) {
+        __atomic_fetch_or(&dist->enabled[word], dist->vuart_bit, __ATOMIC_RELAXED);
+        vgic_vuart_changed(cpu);
     }
 }
+
+static void write_clear_enable(struct cpu *cpu, uint32_t at, uint32_t value)
+{
+    struct vgic_dist *dist = cpu->vgic.dist;
+    uint32_t word = word_of(at);
+    uint32_t owned = owned_spis(cpu, word) & value;
+
+    if (owned != 0) {
+        __atomic_fetch_and(&dist->enabled[word], ~owned, __ATOMIC_RELAXED);
+        mmio_write32(dist_base() + at, owned);
+    }
+    if (word == dist->vuart_word && (value & dist->vuart_bit) != 0) {
+        __atomic_fetch_and(&dist->enabled[word], ~dist->vuart_bit, __ATOMIC_RELAXED);
+        vgic_vuart_changed(cpu);
+    }
+}
+
+/* Pending and active states are the physical distributor's. */
+static uint32_t read_state(struct cpu *cpu, uint32_t at)
+{
+    uint32_t owned = owned_spis(cpu, word_of(at));
+
+    return owned == 0 ? 0 : mmio_read32(dist_base() + at) & owned;
+}
+
+static void write_state(struct cpu *cpu, uint32_t at, uint32_t value)
+{
+    uint32_t owned = owned_spis(cpu, word_of(at)) & value;
+
+    if (owned != 0) {
+        mmio_write32(dist_base() + at, owned);
+    }
+}
+
+static uint32_t read_priority(struct cpu *cpu, uint32_t at)
+{
+    uint32_t first = at - GICD_IPRIORITYR;
+    uint32_t owned = owned_spis(cpu, first / 32u) >> (first % 32u) & 0xfu;
+    uint32_t value = owned == 0 ? 0 : mmio_read32(dist_base() + at) & mask_bytes(owned);
+    uint32_t vuart = cpu->vcpu.config->vuart.intid;
+
+    if (cpu->vgic.dist->vuart_word != 0 && vuart / 4u == first / 4u) {
+        value |= (uint32_t)cpu->vgic.dist->vuart_priority << (8u * (vuart % 4u));
+    }
+    return value;
+}
+
+static void write_priority_byte(struct cpu *cpu, uint32_t intid, uint8_t value)
+{
+    uint8_t priority = !cpu->direct && value < GIC_GUEST_LOWEST ? GIC_GUEST_LOWEST : value;
+
+    if ((owned_spis(cpu, intid / 32u) >> (intid % 32u) & 1u) != 0) {
+        gic_set_priority(dist_base(), intid, priority);
+    } else if (cpu->vgic.dist->vuart_word != 0 && intid == cpu->vcpu.config->vuart.intid) {
+        cpu->vgic.dist->vuart_priority = priority;
+    }
+}
+
+static void write_priority(struct cpu *cpu, uint32_t at, uint32_t value)
+{
+    for (uint32_t i = 0; i < 4u; i++) {
+        write_priority_byte(cpu, at - GICD_IPRIORITYR + i, (uint8_t)(value >> (8u * i)));
+    }
+}
+
+static uint32_t config_mask(const struct cpu *cpu, uint32_t at)
+{
+    uint32_t first = (at - GICD_ICFGR) * 4u;
+
+    return mask_pairs(owned_spis(cpu, first / 32u) >> (first % 32u) & 0xffffu);
+}
+
+static uint32_t read_config(struct cpu *cpu, uint32_t at)
+{
+    return mmio_read32(dist_base() + at) & config_mask(cpu, at);
+}
+
+static void write_config(struct cpu *cpu, uint32_t at, uint32_t value)
+{
+    uint32_t mask = config_mask(cpu, at);
+
+    if (mask != 0) {
+        mmio_write32(dist_base() + at, (mmio_read32(dist_base() + at) & ~mask) | (value & mask));
+    }
+}
+
+static uint32_t read_zero(struct cpu *cpu, uint32_t at)
+{
+    (void)cpu;
+    (void)at;
+    return 0;
+}
+
+static void write_ignored(struct cpu *cpu, uint32_t at, uint32_t value)
+{
+    (void)cpu;
+    (void)at;
+    (void)value;
+}
+
+#define BANK_PRIORITY  { read_priority, write_priority }
+#define BANK_NONE      { read_zero, write_ignored }
+
+const struct vgic_bank vgic_banks[32] = {
+    { read_control, write_control },         /* 0x000 */
+    { read_group, write_ignored },           /* 0x080 IGROUPR */
+    { read_enable, write_set_enable },       /* 0x100 ISENABLER */
+    { read_enable, write_clear_enable },     /* 0x180 ICENABLER */
+    { read_state, write_state },             /* 0x200 ISPENDR */
+    { read_state, write_state },             /* 0x280 ICPENDR */
+    { read_state, write_state },             /* 0x300 ISACTIVER */
+    { read_state, write_state },             /* 0x380 ICACTIVER */
+    BANK_PRIORITY, BANK_PRIORITY, BANK_PRIORITY, BANK_PRIORITY,  /* 0x400 IPRIORITYR */
+    BANK_PRIORITY, BANK_PRIORITY, BANK_PRIORITY, BANK_PRIORITY,
+    BANK_NONE, BANK_NONE, BANK_NONE, BANK_NONE,                  /* 0x800 ITARGETSR: legacy only */
+    BANK_NONE, BANK_NONE, BANK_NONE, BANK_NONE,
+    { read_config, write_config }, { read_config, write_config },  /* 0xc00 ICFGR */
+    BANK_NONE, BANK_NONE, BANK_NONE, BANK_NONE, BANK_NONE, BANK_NONE,
+};
 
 /* GICD_IROUTER<n>: the guest's affinity is a vcpu's, the physical one its core's. */
 static uint64_t dist_read_route(const struct cpu *cpu, uint32_t intid)
@@ -118,8 +239,8 @@ static uint64_t dist_read_route(const struct cpu *cpu, uint32_t intid)
     const struct layout_partition *config = cpu->vcpu.config;
     uint64_t route;
 
-    if (!cpu->direct && intid == config->vuart.intid) {
-        return config->vcpus[vgic_dist(config)->vuart_vcpu].vmpidr & UINT64_C(0xff00ffffff);
+    if (vgic_dist(config)->vuart_word != 0 && intid == config->vuart.intid) {
+        return config->vcpus[vgic_dist(config)->vuart_vcpu].vmpidr & MPIDR_AFFINITY;
     }
     if ((config->spi[intid / 32u] >> (intid % 32u) & 1u) == 0) {
         return 0;
@@ -127,7 +248,7 @@ static uint64_t dist_read_route(const struct cpu *cpu, uint32_t intid)
     route = mmio_read64(dist_base() + GICD_IROUTER + 8u * intid);
     for (uint32_t i = 0; i < config->vcpu_count; i++) {
         if (config->vcpus[i].mpidr == route) {
-            return config->vcpus[i].vmpidr & UINT64_C(0xff00ffffff);
+            return config->vcpus[i].vmpidr & MPIDR_AFFINITY;
         }
     }
     return 0;
@@ -139,10 +260,10 @@ static void dist_write_route(struct cpu *cpu, uint32_t intid, uint64_t value)
     bool any = (value >> 31 & 1u) != 0;
 
     for (uint32_t i = 0; i < config->vcpu_count; i++) {
-        if (!any && (config->vcpus[i].vmpidr & UINT64_C(0xff00ffffff)) != (value & UINT64_C(0xff00ffffff))) {
+        if (!any && (config->vcpus[i].vmpidr & MPIDR_AFFINITY) != (value & MPIDR_AFFINITY)) {
             continue;
         }
-        if (!cpu->direct && intid == config->vuart.intid) {
+        if (vgic_dist(config)->vuart_word != 0 && intid == config->vuart.intid) {
             vgic_dist(config)->vuart_vcpu = i;
         } else if ((config->spi[intid / 32u] >> (intid % 32u) & 1u) != 0) {
             mmio_write64(dist_base() + GICD_IROUTER + 8u * intid, config->vcpus[i].mpidr);
@@ -151,127 +272,36 @@ static void dist_write_route(struct cpu *cpu, uint32_t intid, uint64_t value)
     }
 }
 
-/* Reads and writes of priorities go through one word, whatever the size of the access. */
-static uint32_t dist_read_priority(const struct cpu *cpu, uint32_t offset)
-{
-    uint32_t first = (offset & ~3u) - GICD_IPRIORITYR;
-    uint32_t owned = cpu->vcpu.config->spi[first / 32u] >> (first % 32u) & 0xfu;
-    uint32_t value = owned == 0 ? 0 : mmio_read32(dist_base() + (offset & ~3u)) & mask_bytes(owned);
-    uint32_t vuart = cpu->vcpu.config->vuart.intid;
-
-    if (!cpu->direct && vuart / 4u == first / 4u && vuart != 0) {
-        value |= (uint32_t)vgic_dist(cpu->vcpu.config)->vuart_priority << (8u * (vuart % 4u));
-    }
-    return value;
-}
-
-static void dist_write_priority(struct cpu *cpu, uint32_t offset, uint32_t size, uint32_t value)
-{
-    uint32_t first = offset - GICD_IPRIORITYR;
-    uint32_t vuart = cpu->vcpu.config->vuart.intid;
-
-    for (uint32_t intid = first; intid < first + size && size <= 4u; intid++, value >>= 8) {
-        uint8_t priority = (uint8_t)(cpu->direct ? value : clamp_priorities(value));
-
-        if (!cpu->direct && intid == vuart) {
-            vgic_dist(cpu->vcpu.config)->vuart_priority = priority;
-        } else if ((cpu->vcpu.config->spi[intid / 32u] >> (intid % 32u) & 1u) != 0) {
-            gic_set_priority(dist_base(), intid, priority);
-        }
-    }
-}
-
-static uint32_t dist_read_config(const struct cpu *cpu, uint32_t offset)
-{
-    uint32_t first = (offset - GICD_ICFGR) * 4u;
-    uint32_t owned = cpu->vcpu.config->spi[first / 32u] >> (first % 32u) & 0xffffu;
-
-    return mmio_read32(dist_base() + offset) & mask_pairs(owned);
-}
-
-static void dist_write_config(const struct cpu *cpu, uint32_t offset, uint32_t value)
-{
-    uint32_t first = (offset - GICD_ICFGR) * 4u;
-    uint32_t mask = mask_pairs(cpu->vcpu.config->spi[first / 32u] >> (first % 32u) & 0xffffu);
-
-    if (mask != 0) {
-        mmio_write32(dist_base() + offset, (mmio_read32(dist_base() + offset) & ~mask) | (value & mask));
-    }
-}
-
-/* Bits of an enable, pending or active register: offset - first register of its bank gives the word. */
-static uint32_t dist_read_bits(const struct cpu *cpu, uint32_t offset)
-{
-    uint32_t word = offset % 0x80u / 4u;
-    uint32_t owned = cpu->vcpu.config->spi[word];
-
-    if (offset < GICD_ISENABLER) {
-        return owned | vuart_bit(cpu, word);  /* IGROUPR: all in group 1 */
-    }
-    if (offset < GICD_ISPENDR) {
-        return vgic_dist(cpu->vcpu.config)->enabled[word];
-    }
-    return owned == 0 ? 0 : mmio_read32(dist_base() + offset) & owned;
-}
-
-static void dist_write_bits(struct cpu *cpu, uint32_t offset, uint32_t value)
-{
-    uint32_t word = offset % 0x80u / 4u;
-
-    if (word == 0 || offset < GICD_ISENABLER) {
-        return;
-    }
-    if (offset < GICD_ICENABLER) {
-        dist_enable(cpu, word, value);
-    } else if (offset < GICD_ISPENDR) {
-        dist_disable(cpu, word, value);
-    } else if ((value & cpu->vcpu.config->spi[word]) != 0) {
-        mmio_write32(dist_base() + offset, value & cpu->vcpu.config->spi[word]);
-    }
-}
-
 bool vgic_dist_read(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t *value)
 {
     uint32_t at = (uint32_t)offset;
 
-    if (at >= GICD_IGROUPR && at < GICD_IPRIORITYR) {
-        *value = dist_read_bits(cpu, at & ~3u);
-    } else if (at >= GICD_IPRIORITYR && at < GICD_IPRIORITYR + 1024u) {
-        *value = dist_read_priority(cpu, at) >> (8u * (at % 4u));
-    } else if (at >= GICD_ICFGR && at < GICD_ICFGR + 256u) {
-        *value = dist_read_config(cpu, at & ~3u);
-    } else if (at >= GICD_IROUTER + 8u * 32u && at < GICD_IROUTER + 8u * 1020u) {
-        *value = dist_read_route(cpu, (at - GICD_IROUTER) / 8u) >> (8u * (at % 8u));
-    } else if (at == GICD_CTLR) {
-        *value = dist_ctlr(cpu);
-    } else if (at == GICD_TYPER) {
-        *value = dist_typer();
-    } else if (at == GICD_IIDR || at == GICD_PIDR2) {
-        *value = mmio_read32(dist_base() + at);
-    } else {
-        *value = 0;
+    if (at < 0x1000u) {
+        *value = vgic_dist_read_word(cpu, at & ~3u) >> (8u * (at % 4u));
+        return size <= 4u;
     }
-    return size <= 4u || at >= GICD_IROUTER;
+    *value = 0;
+    if (at >= GICD_IROUTER + 8u * 32u && at < GICD_IROUTER + 8u * 1020u) {
+        *value = dist_read_route(cpu, (at - GICD_IROUTER) / 8u) >> (8u * (at % 8u));
+    } else if (at == GICD_PIDR2) {
+        *value = mmio_read32(dist_base() + at);
+    }
+    return true;
 }
 
 bool vgic_dist_write(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t value)
 {
     uint32_t at = (uint32_t)offset;
 
-    if (at >= GICD_IGROUPR && at < GICD_IPRIORITYR) {
-        dist_write_bits(cpu, at & ~3u, (uint32_t)value);
-    } else if (at >= GICD_IPRIORITYR && at < GICD_IPRIORITYR + 1020u) {
-        dist_write_priority(cpu, at, size, (uint32_t)value);
-    } else if (at >= GICD_ICFGR && at < GICD_ICFGR + 256u) {
-        dist_write_config(cpu, at & ~3u, (uint32_t)value);
-    } else if (at >= GICD_IROUTER + 8u * 32u && at < GICD_IROUTER + 8u * 1020u) {
-        if (at % 8u == 0) {  /* Aff3 alone (the upper word) is always 0 for a vcpu */
-            dist_write_route(cpu, (at - GICD_IROUTER) / 8u, value);
-        }
-    } else if (at == GICD_CTLR) {
-        dist_write_ctlr(cpu, (uint32_t)value);
+    if (size == 1u && at >= GICD_IPRIORITYR && at < GICD_IPRIORITYR + 1024u) {
+        write_priority_byte(cpu, at - GICD_IPRIORITYR, (uint8_t)value);
+    } else if (at < 0x1000u) {
+        vgic_dist_write_word(cpu, at & ~3u, (uint32_t)value);
+        return size == 4u;
+    } else if (at >= GICD_IROUTER + 8u * 32u && at < GICD_IROUTER + 8u * 1020u && at % 8u == 0) {
+        dist_write_route(cpu, (at - GICD_IROUTER) / 8u, value);  /* the upper word, Aff3, is always 0 */
     }
-    return size <= 4u || at >= GICD_IROUTER;
+    return true;
 }
 
 /* ---- redistributors: one 128 KiB frame a vcpu, in the order of vcpus ---- */

@@ -5,8 +5,8 @@
 
 #include <hv/types.h>
 
-/* The firmware's devicetree has the memory and the cores that the layout assigns. */
-void board_check_devicetree(const void *dtb);
+/* The firmware's devicetree has the memory and the cores that the layout assigns. mpidr: this core's. */
+void board_check_devicetree(const void *dtb, uint64_t mpidr);
 
 /* The layout and tables are the ones that were linked and checked. */
 void board_check_tables(void);

@@ -6,7 +6,7 @@
 #include <hv/types.h>
 
 /* On the first core, MMU off: console, and the proof that image and board fit. dtb NULL: none to check. */
-void main_early(const void *dtb);
+void main_early(const void *dtb, uint64_t mpidr);
 
 /* On the first core, MMU on: starts the others. cpu: its index, or layout.cpu_count if it has no vcpu. */
 void main_first_core(uint32_t cpu);

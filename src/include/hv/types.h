@@ -10,6 +10,9 @@
 #define HV_PAGE_SIZE   UINT64_C(4096)
 #define HV_CACHE_LINE  UINT64_C(64)
 
+/* For large variables that are not used before the MMU is on (head.S, drop_stale_lines). */
+#define HV_LATE  __attribute__((section(".bss.late")))
+
 #define ARRAY_COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 
 /* Bits hi..lo of value, shifted down. */
