@@ -178,8 +178,8 @@ def _elf(part: Partition, out: str) -> Image:
 
 
 def _elf_segments(data: bytes, name: str) -> tuple[int, list[_Segment]]:
-    from elftools.common.exceptions import ELFError  # type: ignore[import]
-    from elftools.elf.elffile import ELFFile  # type: ignore[import]
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
     try:
         elf = ELFFile(io.BytesIO(data))
         if elf["e_machine"] != "EM_AARCH64" or elf.elfclass != 64 or not elf.little_endian:

@@ -218,7 +218,7 @@ def _unit_fix(unit: str, units: dict[str, int], example: str) -> str:
 
 def _scaled(r: _Reader, node: Node, what: str, digits: str, scale: int, smallest: str) -> Optional[int]:
     whole, _, fraction = digits.partition(".")
-    value, rest = divmod(int(whole + fraction) * scale, 10 ** len(fraction))
+    value, rest = divmod(int(whole + fraction) * scale, int("1" + "0" * len(fraction)))
     if rest:
         r.error("VALUE-RANGE", node, f"{what} of {_kind(node)} is not a whole number of {smallest}")
         return None
