@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The console multiplexer. Each partition writes into a ring of its own; whichever core finds the port
- * free moves characters from the rings to the port for as long as the port takes them at once. A line
- * that was begun is only broken by a whole line of another, by the partition that has the focus, or by
- * the hypervisor.
+ * free moves characters from the rings to the port for as long as the port takes them at once. The
+ * partition that has the focus is heard at once, the others line by line. A line that was begun is left
+ * to its end while it grows; one that rests (a prompt) is broken by what comes, and by the hypervisor.
  */
 #include <hv/arch.h>
 #include <hv/console.h>
@@ -17,6 +17,7 @@
 #define NOBODY       0xffffffffu   /* the cursor stands at the start of a line */
 #define HYPERVISOR   0xfffffffeu
 #define CTRL_A       0x01
+#define REST_NS      UINT64_C(5000000)   /* a line that did not grow for 5 ms rests */
 #define SPIN_NS      UINT64_C(20000000)  /* longest wait for the port: 20 ms */
 
 struct ring {
@@ -29,6 +30,7 @@ static struct ring rings[HV_MAX_PARTITIONS] HV_LATE;
 static uint32_t port_lock;      /* 1: a core moves characters */
 static bool     port_shared;    /* other cores run, so the lock counts */
 static uint32_t line_owner = NOBODY;
+static uint64_t line_grown;     /* when the line last grew */
 static uint32_t focus;
 static bool     escape;         /* Ctrl-a was the last key */
 static uint8_t  last;           /* last character sent */
@@ -106,10 +108,15 @@ static uint32_t ring_count(const struct ring *ring)
 static bool ring_may_start(uint32_t partition)
 {
     const struct ring *ring = &rings[partition];
+    uint32_t count = ring_count(ring);
 
-    return ring_count(ring) != 0 &&
-           (line_owner == NOBODY || partition == focus || ring_count(ring) >= RING_URGENT ||
-            __atomic_load_n(&ring->lines_in, __ATOMIC_RELAXED) != ring->lines_out);
+    if (count == 0 || count >= RING_URGENT) {
+        return count != 0;
+    }
+    if (partition != focus && __atomic_load_n(&ring->lines_in, __ATOMIC_RELAXED) == ring->lines_out) {
+        return false;
+    }
+    return line_owner == NOBODY || arch_time_ns() - line_grown >= REST_NS;
 }
 
 /* The partition whose character comes next, or NOBODY. */
@@ -132,6 +139,7 @@ static uint32_t next_partition(void)
 static bool port_fill(void)
 {
     uint32_t partition;
+    bool moved = false;
 
     while ((partition = next_partition()) != NOBODY) {
         struct ring *ring = &rings[partition];
@@ -145,6 +153,10 @@ static bool port_fill(void)
             ring->lines_out++;
         }
         __atomic_store_n(&ring->tail, ring->tail + 1u, __ATOMIC_RELEASE);
+        moved = true;
+    }
+    if (moved && line_owner != NOBODY) {
+        line_grown = arch_time_ns();
     }
     return false;
 }

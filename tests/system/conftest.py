@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -66,7 +67,8 @@ class Builder:
 def make(*arguments: str) -> str:
     """Run make; on a failure the test shows all that it said."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
-    done = subprocess.run(["make", "-C", str(REPO), "--no-print-directory", f"HOST_O={REPO / 'build/host'}", *arguments],
+    done = subprocess.run(["make", "-C", str(REPO), "--no-print-directory", f"HOST_O={REPO / 'build/host'}",
+                           *shlex.split(os.environ.get("TEST_MAKE", "")), *arguments],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
                           env=environment)
     if done.returncode != 0:
