@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from typing import Iterable, Optional, TextIO
 
@@ -58,8 +59,8 @@ def render(diagnostic: Diagnostic, colour: bool = False) -> str:
 
 
 def show(diagnostics: Iterable[Diagnostic], out: TextIO) -> None:
-    """Print to a stream; colours only if it is a terminal."""
-    colour = out.isatty()
+    """Print to a stream; colours only if it is a terminal, and NO_COLOR is not set."""
+    colour = out.isatty() and "NO_COLOR" not in os.environ
     for diagnostic in sort(diagnostics):
         print(render(diagnostic, colour), file=out)
 
