@@ -398,12 +398,12 @@ def dev_page(case: Case) -> Iterator[Diagnostic]:
 
 
 def dev_page_dma(case: Case) -> Iterator[Diagnostic]:
-    """A page is given as a whole: whoever has it programs every device in it."""
+    """A page is given as a whole: whoever has it programs every device in it, also one that the devicetree disables."""
     for given in case.given:
         if planner.unprotected(given.part) or given.device.dma:
             continue
         for other in case.hardware.devices:
-            if other.dma and other.enabled and _strangers(other.path, given.device.path) and _touches(given, other.regs):
+            if other.dma and _strangers(other.path, given.device.path) and _touches(given, other.regs):
                 yield Diagnostic("DEV-PAGE-DMA", given.spec.span, f"the page of '{given.device.path}' also holds "
                                  f"'{other.path}', which may do DMA to any memory",
                                  fix=f"accept that with {{device: {given.spec.name}, dma: unprotected}}")
