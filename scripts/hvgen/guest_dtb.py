@@ -426,7 +426,8 @@ class _Maker:
             frames = number(len(self.part.cpus) * gic.redist_stride, size)
             node.props["reg"] = reg[:step] + reg[step:step + 4 * addr] + frames
         else:
-            node.props["reg"] = reg[:2 * step]
+            shown = sum(m.size for m in self.part.mappings if m.what == gic.path)   # GICV, in GICC's place
+            node.props["reg"] = reg[:step + 4 * addr] + number(shown, size)
         node.props["phandle"] = cells(self.gic_phandle)
         return node
 

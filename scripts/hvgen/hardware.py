@@ -215,11 +215,11 @@ def _gic(tree: Tree, node: Node, board: BoardFile, place: Span, wrong: list[Diag
             return None
         stride = board.redist_stride or node.number("redistributor-stride", REDIST_STRIDE)
         return Gic(3, node.path, regs[0], redists, stride, None, None, None, maintenance, regs + frames)
-    if len(regs) < 2:
-        wrong.append(Diagnostic("BOARD-NO-GIC", place, f"{node.path} names no CPU interface"))
+    if len(regs) < 4:
+        wrong.append(Diagnostic("BOARD-NO-GIC", place, f"{node.path} is a GICv2 that names {len(regs)} of 4 register ranges: distributor, CPU interface, "
+                                "and for guests GICH and GICV", fix="complete its 'reg' in a board.dts of your own, from the SoC's manual"))
         return None
-    return Gic(2, node.path, regs[0], (), 0, regs[1], regs[2] if len(regs) > 2 else None, regs[3] if len(regs) > 3 else None,
-               maintenance, regs + frames)
+    return Gic(2, node.path, regs[0], (), 0, regs[1], regs[2], regs[3], maintenance, regs + frames)
 
 
 def _timer(tree: Tree, gic: Node, place: Span, wrong: list[Diagnostic]) -> Optional[Timer]:

@@ -177,8 +177,6 @@ def remarks(hardware: Hardware, tree: Tree, memory: _Memory) -> list[str]:
     elif hardware.psci == "none":
         notes.append("CPUs: there is no PSCI, so only the CPU that the firmware boots on can be used")
     gic = hardware.gic
-    if gic and gic.version == 2 and gic.hyp is None:
-        notes.append(f"interrupts: {gic.path} names no virtual interface (GICH, GICV), which a GICv2 needs for guests")
     if gic and gic.maintenance == 0:
         notes.append("interrupts: the GIC names no maintenance interrupt")
     if not hardware.iommus:

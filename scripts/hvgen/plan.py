@@ -24,7 +24,6 @@ HV_UNIT = 64 * KIB
 SMALL_BANK = 64 * MIB        # a guest's memory does not begin in a bank smaller than this
 PA_BITS = (32, 36, 40, 42, 44, 48, 52)
 IPA_BITS_LEAST = 31
-GICV_SIZE = 8 * KIB          # of a GICv2's virtual CPU interface
 
 
 def make(hardware: Hardware, system: System, images: Dict[str, Image]) -> Plan:
@@ -416,7 +415,7 @@ def _cpu_interface(hardware: Hardware, part: Partition) -> list[Mapping]:
     gic = hardware.gic
     if gic is None or gic.version != 2 or gic.cpu is None or gic.vcpu is None:
         return []
-    size = align_up(min(gic.cpu.size, gic.vcpu.size, GICV_SIZE), PAGE)
+    size = align_up(min(gic.cpu.size, gic.vcpu.size), PAGE)   # 8 KiB, or 128 KiB with copies of each 4 KiB
     return [Mapping(gic.cpu.base, gic.vcpu.base, size, "device", gic.path, part.span)]
 
 

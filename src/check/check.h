@@ -155,6 +155,7 @@ struct board {
 };
 
 void board_load(struct board *board, const char *dtb, const char *yaml);
+bool board_is_gicv(const struct board *board, uint64_t start, uint64_t end);
 void board_take_uart(struct board *board, uint64_t base);   /* the console that the layout uses */
 
 /* ---------------------------------------------------------------- spec.c: system.yaml */

@@ -4,12 +4,13 @@
 
 #include <string.h>
 
+/* GICv2: the guest's CPU interface is GICV at the address of GICC, page by page. */
 static bool is_guest_gicv(const struct world *world, const struct mapping *m)
 {
     const struct layout_gic *gic = &world->layout.gic;
 
-    return gic->version == 2 && gic->vcpu.raw != 0 && m->out == gic->vcpu.raw && m->in == gic->cpu.raw &&
-           m->size <= 2 * PAGE_SIZE;
+    return gic->version == 2 && board_is_gicv(&world->board, m->out, m->out + m->size) && m->in >= gic->cpu.raw &&
+           m->in - gic->cpu.raw == m->out - gic->vcpu.raw;
 }
 
 static void unreached(const struct world *world, struct proof *proof, const struct ranges *list, const char *what)

@@ -40,10 +40,7 @@ static void prove_reserved(const struct world *world, struct proof *proof)
 /* GICv2: each guest's CPU interface is the banked GICV frame, the same page for all. */
 static bool is_shared_gicv(const struct world *world, uint64_t pa)
 {
-    const struct layout_gic *gic = &world->layout.gic;
-
-    return gic->version == 2 && gic->vcpu.raw != 0 && pa >= gic->vcpu.raw && pa - gic->vcpu.raw < 2 * PAGE_SIZE &&
-           ranges_hit(&world->board.gic_regions, pa, pa + PAGE_SIZE) != NULL;
+    return world->layout.gic.version == 2 && board_is_gicv(&world->board, pa, pa + PAGE_SIZE);
 }
 
 static void report_shared(const struct world *world, struct proof *proof, const struct range *a, const struct range *b)
