@@ -27,19 +27,29 @@ guest_sources = $(guest_common_src) $(wildcard $(GUEST_DIR)/$(1)/*.c $(GUEST_DIR
 	$(if $(wildcard $(GUEST_DIR)/$(1)/start.S),,$(GUEST_DIR)/common/start.S)
 guest_objects = $(patsubst $(GUEST_DIR)/%,$(GUEST_OUT)/obj/%.o,$(call guest_sources,$(1)))
 
-.PHONY: guests
+.PHONY: guests guests-force
 guests: $(GUESTS:%=$(GUEST_OUT)/%.bin)
 
-$(GUEST_OUT)/obj/%.c.o: $(GUEST_DIR)/%.c
+say ?= :
+
+# As for the core: another compiler or option rebuilds every object.
+$(GUEST_OUT)/obj/command: guests-force
 	@mkdir -p $(@D)
+	@printf '%s\n' '$(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS)' | cmp -s - $@ || \
+	 printf '%s\n' '$(GUEST_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS)' > $@
+guests-force:
+
+$(GUEST_OUT)/obj/%.c.o: $(GUEST_DIR)/%.c $(GUEST_OUT)/obj/command
+	@mkdir -p $(@D); $(say) CC $<
 	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
 
-$(GUEST_OUT)/obj/%.S.o: $(GUEST_DIR)/%.S
-	@mkdir -p $(@D)
+$(GUEST_OUT)/obj/%.S.o: $(GUEST_DIR)/%.S $(GUEST_OUT)/obj/command
+	@mkdir -p $(@D); $(say) AS $<
 	$(Q)$(GUEST_CC) $(GUEST_FLAGS) -MMD -MP -c $< -o $@
 
 define guest_rules
 $(GUEST_OUT)/$(1).elf: $(call guest_objects,$(1)) $(GUEST_DIR)/common/guest.ld
+	@$(say) LD $$@
 	$(Q)$(GUEST_CC) $(GUEST_LDFLAGS) -T $(GUEST_DIR)/common/guest.ld -o $$@ $(call guest_objects,$(1))
 -include $(patsubst %.o,%.d,$(call guest_objects,$(1)))
 endef
