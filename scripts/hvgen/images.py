@@ -99,6 +99,8 @@ def _linux(part: Partition, out: str) -> Image:
     text_offset, image_size, flags = struct.unpack_from("<QQQ", data, 8)
     if flags & 1:
         raise BadImage(f"'{spec.file}' is a big-endian kernel", "build it without CONFIG_CPU_BIG_ENDIAN")
+    if text_offset % 16:
+        raise BadImage(f"'{spec.file}' has a damaged header: its text offset is {text_offset:#x}")
     if image_size == 0:                # before Linux 3.17: the header does not say
         text_offset, image_size = 0x80000, len(data) + 16 * MIB
     if raw is data:

@@ -372,14 +372,14 @@ def _touches(given: Given, regions: tuple[Region, ...]) -> bool:
 
 
 def dev_memory(case: Case) -> Iterator[Diagnostic]:
+    taken = [(bank, "RAM") for bank in case.hardware.memory]
+    taken += [(region, f"kept by firmware ({why})") for region, why in case.hardware.reserved]
     for given in case.given:
-        for region in given.pages:
-            bank = next((b for b in case.hardware.memory if overlap(region, b)), None)
-            if bank:
-                yield Diagnostic("DEV-MEMORY", given.spec.span, f"'{given.device.path}' lies at "
-                                 f"{hex_range(region.base, region.size)}, which is RAM ({hex_range(bank.base, bank.size)})",
-                                 fix="memory is given with 'memory:'; correct the board's devicetree if this is a device")
-                break
+        hits = ((mine, region, what) for mine in given.pages for region, what in taken if overlap(mine, pages(region)))
+        for mine, region, what in list(hits)[:1]:
+            yield Diagnostic("DEV-MEMORY", given.spec.span, f"'{given.device.path}' lies at {hex_range(mine.base, mine.size)}, "
+                             f"in {hex_range(region.base, region.size)}, which is {what}",
+                             fix="remove it; correct the board's devicetree or board.yaml if it is a device after all")
 
 
 def dev_page(case: Case) -> Iterator[Diagnostic]:
