@@ -34,13 +34,22 @@ def test_code_lines(tmp_path: Path, text: str, lines: int) -> None:
 
 
 def test_compare_says_what_grew_and_what_shrank() -> None:
-    grew, shrank = bench.compare(figures(virtual__hvc=11, virtual__smc=9), figures())
-    assert grew == ["HVC PSCI_VERSION, round trip: 10 before, 11 now"]
-    assert shrank == ["SMC PSCI_VERSION, round trip: 10 before, 9 now"]
+    said, failed = bench.compare(figures(virtual__hvc=11, virtual__smc=9), figures())
+    assert said == ["GREW: HVC PSCI_VERSION, round trip: 10 before, 11 now",
+                    "shrank: SMC PSCI_VERSION, round trip: 10 before, 9 now"]
+    assert failed
+
+
+def test_sizes_may_grow_up_to_their_goal() -> None:
+    assert bench.compare(figures(size__lines=6000), figures()) == (
+        ["grew: source lines compiled (no blanks, no comments): 10 before, 6,000 now"], False)
+    assert bench.compare(figures(size__lines=6001), figures())[1]
+    assert not bench.compare(figures(size__lines=7001), figures(size__lines=7000))[1]
+    assert bench.compare(figures(size__growth=11), figures())[1]
 
 
 def test_compare_leaves_out_what_the_baseline_lacks() -> None:
-    assert bench.compare(figures(), {}) == ([], [])
+    assert bench.compare(figures(), {}) == ([], False)
 
 
 def test_growth_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
