@@ -36,10 +36,10 @@ def rotate_left(value: int, count: int) -> int:
 
 def checksum(data: bytes) -> int:
     """As arch_sum() in src/include/hv/arch.h says: two running sums in each of two lanes."""
-    if len(data) % 64:
-        raise ImageError(f"the tables' range has {len(data)} bytes, which are not whole blocks of 64")
+    if len(data) % 128:
+        raise ImageError(f"the tables' range has {len(data)} bytes, which are not whole blocks of 128")
     a, b = [0, 0], [0, 0]
-    for block in struct.iter_unpack("<8Q", data):
+    for block in struct.iter_unpack("<16Q", data):
         for lane in (0, 1):
             a[lane] = a[lane] + sum(block[lane::2]) & MASK
             b[lane] = b[lane] + a[lane] & MASK

@@ -52,7 +52,7 @@ static _Noreturn void usage(void)
           "       hvcheck CONFIG bulkhead.elf [options as above]\n"
           "       hvcheck --manual\n"
           "CONFIG is a folder with system.yaml. Without --dtb and --board, the board that system.yaml names is looked\n"
-          "for in FOLDER/boards (FOLDER is . if not given), then as a folder of that name.\n", stderr);
+          "for beside it, in FOLDER/boards (FOLDER is . if not given), then as a folder of that name.\n", stderr);
     exit(2);
 }
 
@@ -93,15 +93,25 @@ static bool exists(const char *name)
     return access(name, R_OK) == 0;
 }
 
-/* boards/NAME of the project, or a folder of that name: the same two places that system.yaml documents. */
+/* Where `board:` leads: a path beside system.yaml, boards/NAME of the project, or a folder of that name. */
+static const char *board_folder(const struct options *o, const char *board)
+{
+    const char *slash = strrchr(o->system, '/');
+    int length = slash != NULL ? (int)(slash - o->system) : 1;
+    const char *beside = text("%.*s/%s", length, slash != NULL ? o->system : ".", board);
+    const char *known = text("%s/boards/%s", o->root != NULL ? o->root : ".", board);
+
+    if (strchr(board, '/') != NULL && board[0] != '/' && exists(text("%s/board.yaml", beside))) {
+        return beside;
+    }
+    return exists(text("%s/board.yaml", known)) ? known : board;
+}
+
 static void find_board(struct options *o, const char *board)
 {
     struct spec_board facts = {0};
-    const char *folder = text("%s/boards/%s", o->root != NULL ? o->root : ".", board);
+    const char *folder = board_folder(o, board);
 
-    if (!exists(text("%s/board.yaml", folder))) {
-        folder = board;
-    }
     if (o->board == NULL) {
         o->board = text("%s/board.yaml", folder);
     }

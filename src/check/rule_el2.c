@@ -201,6 +201,7 @@ static void prove_extent(const struct world *world, struct proof *proof)
     own_ranges(world, &own);
     for (uint32_t i = 0; i < world->part_count; i++) {
         ranges_copy(&own, &world->parts[i].ram);      /* el2-apart speaks about these */
+        ranges_copy(&own, &world->parts[i].given);
     }
     ranges_sort(&own);
     for (size_t i = 0; i < world->main.map_count; i++) {
@@ -298,6 +299,10 @@ static void prove_needs(const struct world *world, struct proof *proof)
     needs(world, proof, gic->dist.raw, gic->dist_size < 0x1000 ? 0x1000 : gic->dist_size, "distributor");
     for (uint32_t i = 0; i < gic->redist_count; i++) {
         needs(world, proof, gic->redist[i].raw, gic->redist_size[i], "redistributors");
+    }
+    if (gic->version == 2) {
+        needs(world, proof, gic->cpu.raw, 2 * PAGE_SIZE, "CPU interface");
+        needs(world, proof, gic->hyp.raw, PAGE_SIZE, "virtual interface control");
     }
     if (world->layout.uart.base.raw != 0) {
         needs(world, proof, world->layout.uart.base.raw, 4, "UART");
@@ -408,7 +413,8 @@ static const struct rule rules[] = {
      "EL2 maps RAM write-back and inner shareable; what is not RAM, as device memory that is not executable.",
      "pages", prove_attributes},
     {"el2-reaches",
-     "EL2 reaches the registers that the hypervisor drives: distributor, redistributors and its UART.",
+     "EL2 reaches the registers that the hypervisor drives: distributor, redistributors or CPU "
+     "interface, and its UART.",
      "runs of pages", prove_needs},
     {"loader-bounded",
      "The loader map of a partition is the main map and that partition's RAM, all of it and nothing else.",

@@ -69,17 +69,19 @@ static uint64_t rotate_left(uint64_t value, unsigned int count)
     return value << count | value >> (64 - count);
 }
 
-/* Words of even and of odd index are summed apart; each block of eight words adds the sum so far to a second one. */
+/* Words of even and of odd index are summed apart; each block of sixteen words adds the sum so far to a second one. */
 static uint64_t sum_blocks(const uint8_t *bytes, uint64_t block_count)
 {
     uint64_t even = 0, odd = 0, even_history = 0, odd_history = 0;
 
     for (uint64_t i = 0; i < block_count; i++) {
-        uint64_t words[8];
+        uint64_t words[16];
 
         memcpy(words, bytes + sizeof(words) * i, sizeof(words));
-        even += words[0] + words[2] + words[4] + words[6];
-        odd += words[1] + words[3] + words[5] + words[7];
+        for (unsigned int j = 0; j < 16; j += 2) {
+            even += words[j];
+            odd += words[j + 1];
+        }
         even_history += even;
         odd_history += odd;
     }
@@ -96,14 +98,14 @@ static void prove_checksum(const struct world *world, struct proof *proof)
         violate(proof, "the image has no __ro_tables_start, __ro_tables_end or layout_checksum");
         return;
     }
-    bytes = end > start && (end - start) % 64 == 0 ? elf_at(&world->elf, start, end - start) : NULL;
+    bytes = end > start && (end - start) % 128 == 0 ? elf_at(&world->elf, start, end - start) : NULL;
     word = elf_at(&world->elf, place, sizeof(stored));
     if (bytes == NULL || word == NULL) {
         violate(proof, "0x%" PRIx64 "..0x%" PRIx64 " or its sum does not lie in the image", start, end);
         return;
     }
     memcpy(&stored, word, sizeof(stored));
-    sum = sum_blocks(bytes, (end - start) / 64);
+    sum = sum_blocks(bytes, (end - start) / 128);
     proof->checked += end - start;
     if (sum != stored) {
         violate(proof, "the sum over 0x%" PRIx64 "..0x%" PRIx64 " is 0x%016" PRIx64 ", the image says 0x%016" PRIx64, start,

@@ -115,8 +115,7 @@ static void read_hv_memory(struct world *world)
 {
     ranges_add_pages(&world->hv, world->layout.hv_base.raw, world->layout.hv_size, "the hypervisor's memory", NO_OWNER);
     for (size_t i = 0; i < world->elf.segment_count; i++) {
-        ranges_add_pages(&world->hv, world->elf.segments[i].base, world->elf.segments[i].size, "a segment of the image",
-                         NO_OWNER);
+        ranges_add_pages(&world->hv, world->elf.segments[i].base, world->elf.segments[i].size, "the hypervisor's image", NO_OWNER);
     }
     ranges_sort(&world->hv);
 }

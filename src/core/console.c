@@ -14,6 +14,7 @@
 #define RING_SIZE    512u          /* bytes, a power of two */
 #define RING_URGENT  256u          /* a ring this full is moved even without a whole line */
 #define STAGE_SIZE   40u
+#define MESSAGE_SIZE 200u
 #define NOBODY       0xffffffffu   /* the cursor stands at the start of a line */
 #define HYPERVISOR   0xfffffffeu
 #define CTRL_A       0x01
@@ -34,6 +35,8 @@ static uint64_t line_grown;     /* when the line last grew */
 static uint32_t focus;
 static bool     escape;         /* Ctrl-a was the last key */
 static uint8_t  last;           /* last character sent */
+static uint8_t  message[MESSAGE_SIZE];  /* the hypervisor's, while it is put together */
+static uint32_t message_count;
 static uint8_t  stage[STAGE_SIZE];
 static uint32_t stage_count, stage_at;
 
@@ -47,9 +50,12 @@ static void port_release(void)
     __atomic_store_n(&port_lock, 0u, __ATOMIC_RELEASE);
 }
 
+/* The last two places are kept for what follows a name that is too long. */
 static void stage_text(const char *text)
 {
-    while (*text != '\0' && stage_count < STAGE_SIZE) {
+    uint32_t limit = text[0] == '|' ? STAGE_SIZE : STAGE_SIZE - 2u;
+
+    while (*text != '\0' && stage_count < limit) {
         stage[stage_count++] = (uint8_t)*text++;
     }
 }
@@ -57,43 +63,34 @@ static void stage_text(const char *text)
 /* What has to go out before a character of `owner`: the end of another's line, and the owner's name. */
 static void stage_switch(uint32_t owner)
 {
-    if (line_owner == owner) {
-        return;
-    }
     stage_count = stage_at = 0;
     if (line_owner != NOBODY) {
         stage_text("\r\n");
     }
     stage_text(owner == HYPERVISOR ? "bulkhead" : layout.partitions[owner].name);
-    stage_count = stage_count > STAGE_SIZE - 2u ? STAGE_SIZE - 2u : stage_count;
     stage_text("| ");
     line_owner = owner;
-}
-
-static bool send(uint8_t character)
-{
-    if (!serial_put(character)) {
-        return false;
-    }
-    last = character;
-    return true;
 }
 
 /* Sends the staged text and then one character of the line's owner. False: the port is full. */
 static bool send_owned(uint8_t character)
 {
-    while (stage_at < stage_count) {
-        if (!send(stage[stage_at])) {
+    static const uint8_t carriage_return = '\r';
+
+    stage_at += serial_write(stage + stage_at, stage_count - stage_at);
+    if (stage_at < stage_count) {
+        return false;
+    }
+    if (character == '\n' && last != '\r') {
+        if (serial_write(&carriage_return, 1) == 0) {
             return false;
         }
-        stage_at++;
+        last = '\r';
     }
-    if (character == '\n' && last != '\r' && !send('\r')) {
+    if (serial_write(&character, 1) == 0) {
         return false;
     }
-    if (!send(character)) {
-        return false;
-    }
+    last = character;
     if (character == '\n') {
         line_owner = NOBODY;
     }
@@ -145,7 +142,9 @@ static bool port_fill(void)
         struct ring *ring = &rings[partition];
         uint8_t character = ring->text[ring->tail % RING_SIZE];
 
-        stage_switch(partition);
+        if (partition != line_owner) {
+            stage_switch(partition);
+        }
         if (!send_owned(character)) {
             return true;
         }
@@ -216,6 +215,13 @@ void console_share(void)
     port_shared = true;
 }
 
+static void message_put(uint8_t character)
+{
+    if (message_count < MESSAGE_SIZE) {
+        message[message_count++] = character;
+    }
+}
+
 /* The hypervisor's own message may wait for the port, since it must not be lost, but not for ever. */
 void console_out_begin(void)
 {
@@ -226,26 +232,36 @@ void console_out_begin(void)
         while (!port_try() && arch_time_ns() < limit) {
         }
     }
-    stage_switch(HYPERVISOR);
+    message_count = 0;
 }
 
 void console_out(uint8_t character)
 {
-    uint64_t limit;
-
-    if (line_owner == NOBODY) {
+    if (line_owner != HYPERVISOR) {
         stage_switch(HYPERVISOR);
+        for (uint32_t i = 0; i < stage_count; i++) {
+            message_put(stage[i]);
+        }
+        stage_count = 0;
     }
-    if (send_owned(character)) {
-        return;
+    if (character == '\n') {
+        message_put('\r');
+        line_owner = NOBODY;
     }
-    limit = arch_time_ns() + SPIN_NS;
-    while (!send_owned(character) && arch_time_ns() < limit) {
-    }
+    message_put(character);
 }
 
 void console_out_end(void)
 {
+    uint32_t done = serial_write(message, message_count);
+    uint64_t limit = done < message_count ? arch_time_ns() + SPIN_NS : 0;
+
+    while (done < message_count && arch_time_ns() < limit) {
+        uint32_t more = serial_write(message + done, message_count - done);
+
+        done += more;
+        limit = more != 0 ? arch_time_ns() + SPIN_NS : limit;
+    }
     port_release();
 }
 

@@ -72,7 +72,7 @@ void cpu_init(uint32_t index)
     cpu->direct = part->irq_mode == LAYOUT_IRQ_DIRECT;
     cpu->vgic.dist = vgic_dist(part);
     cpu->vgic.redist = core->redist.raw + GICR_SGI_BASE;
-    cpu->vgic.lr_count = (uint32_t)(sysreg_read(ICH_VTR_EL2) & 0x1fu) + 1u;
+    cpu->vgic.lr_mask = ((2u << (sysreg_read(ICH_VTR_EL2) & 0x1fu)) - 1u) & ((1u << MAX_LRS) - 1u);
     cpu->sgi_forbidden = UINT64_MAX;
     if (cpu->direct && part->sgi.mask != 0) {
         cpu->sgi_forbidden = ~(UINT64_C(0x0f000000) | part->sgi.mask);

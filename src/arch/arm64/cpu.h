@@ -14,7 +14,7 @@
 #include <hv/partition.h>
 #include <hv/types.h>
 
-#define MAX_LRS  16u
+#define MAX_LRS  4u  /* list registers that are used; most CPUs have just these */
 
 struct vgic_dist;
 
@@ -22,7 +22,7 @@ struct vgic_dist;
 struct vgic_cpu {
     uint32_t pending;        /* software interrupts waiting for a list register, atomic; see vgic.h */
     uint32_t enabled;        /* INTIDs 0..31 that the guest enabled */
-    uint32_t lr_count;       /* of this core */
+    uint32_t lr_mask;        /* list registers of this core that are used, one bit each */
     uint32_t asleep;         /* GICR_WAKER.ProcessorSleep */
     struct vgic_dist *dist;  /* the partition's */
     uint64_t redist;         /* SGI_base of the core's physical redistributor */

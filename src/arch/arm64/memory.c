@@ -29,31 +29,6 @@ void arch_loader_close(void)
     set_el2_root(layout.el2_ttbr);
 }
 
-/* 64 bytes at a time, each line cleaned to memory for a guest whose caches are off; the rest by 16. */
-void arch_copy(uint64_t target, const uint8_t *source, uint64_t size)
-{
-    uint64_t end = target + size;
-    uint64_t t0, t1, t2, t3;
-
-    while (end - target >= 64u) {
-        __asm__ volatile("ldp %2, %3, [%1]\n\tldp %4, %5, [%1, #16]\n\t"
-                         "stp %2, %3, [%0]\n\tstp %4, %5, [%0, #16]\n\t"
-                         "ldp %2, %3, [%1, #32]\n\tldp %4, %5, [%1, #48]\n\t"
-                         "stp %2, %3, [%0, #32]\n\tstp %4, %5, [%0, #48]\n\t"
-                         "dc cvac, %0\n\tadd %0, %0, #64\n\tadd %1, %1, #64"
-                         : "+r"(target), "+r"(source), "=&r"(t0), "=&r"(t1), "=&r"(t2), "=&r"(t3)
-                         :
-                         : "memory");
-    }
-    while (target < end) {
-        __asm__ volatile("ldp %2, %3, [%1], #16\n\tstp %2, %3, [%0]\n\tdc cvac, %0\n\tadd %0, %0, #16"
-                         : "+r"(target), "+r"(source), "=&r"(t0), "=&r"(t1)
-                         :
-                         : "memory");
-    }
-    __asm__ volatile("dc cvac, %0" : : "r"(target - 1u) : "memory");
-}
-
 /* size is a multiple of 4 KiB; DC ZVA zeroes its block (DCZID_EL0), which is cleaned and dropped after. */
 void arch_zero(uint64_t target, uint64_t size)
 {

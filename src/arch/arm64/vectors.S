@@ -208,7 +208,7 @@ own_exception:
     mrs     x3, far_el2
     b       trap_own
 
-    .section .bss.emergency, "aw", %nobits
+    .section .bss.late, "aw", %nobits
     .balign 16
     .space 2048
     .globl emergency_stack_top

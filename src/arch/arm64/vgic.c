@@ -27,12 +27,7 @@ struct vgic_dist *vgic_dist(const struct layout_partition *config)
 
 /* List registers cannot be indexed: one case each. */
 #define LR_CASES(op)                                                               \
-    op(0, S3_4_C12_C12_0) op(1, S3_4_C12_C12_1) op(2, S3_4_C12_C12_2)              \
-    op(3, S3_4_C12_C12_3) op(4, S3_4_C12_C12_4) op(5, S3_4_C12_C12_5)              \
-    op(6, S3_4_C12_C12_6) op(7, S3_4_C12_C12_7) op(8, S3_4_C12_C13_0)              \
-    op(9, S3_4_C12_C13_1) op(10, S3_4_C12_C13_2) op(11, S3_4_C12_C13_3)            \
-    op(12, S3_4_C12_C13_4) op(13, S3_4_C12_C13_5) op(14, S3_4_C12_C13_6)           \
-    op(15, S3_4_C12_C13_7)
+    op(0, S3_4_C12_C12_0) op(1, S3_4_C12_C12_1) op(2, S3_4_C12_C12_2) op(3, S3_4_C12_C12_3)
 #define LR_WRITE_CASE(n, reg) case n: sysreg_write(reg, value); break;
 #define LR_READ_CASE(n, reg)  case n: return sysreg_read(reg);
 
@@ -66,7 +61,7 @@ static inline void lr_write(struct cpu *cpu, uint32_t index, uint64_t value)
 
 static inline uint32_t lr_free(const struct cpu *cpu)
 {
-    return (uint32_t)sysreg_read(ICH_ELRSR_EL2) & ((1u << cpu->vgic.lr_count) - 1u);
+    return (uint32_t)sysreg_read(ICH_ELRSR_EL2) & cpu->vgic.lr_mask;
 }
 
 /* More is pending than fits: hold back the guest's interrupts and ask to be told of a free register. */
@@ -94,15 +89,17 @@ void vgic_inject_physical(struct cpu *cpu, uint32_t intid)
     }
 }
 
-/* Index of the list register in use that holds intid, or lr_count. */
+/* Index of the list register in use that holds intid, or MAX_LRS. */
 static uint32_t lr_find(const struct cpu *cpu, uint32_t intid, uint32_t free)
 {
-    for (uint32_t i = 0; i < cpu->vgic.lr_count; i++) {
-        if ((free >> i & 1u) == 0 && cpu->vgic.lr_intid[i] == intid) {
+    uint32_t used = cpu->vgic.lr_mask & ~free;
+
+    for (uint32_t i = 0; i < MAX_LRS; i++) {
+        if ((used >> i & 1u) != 0 && cpu->vgic.lr_intid[i] == intid) {
             return i;
         }
     }
-    return cpu->vgic.lr_count;
+    return MAX_LRS;
 }
 
 /* One software interrupt into a list register. False: none is free. */
@@ -111,7 +108,7 @@ static bool inject_software(struct cpu *cpu, uint32_t intid, uint32_t priority)
     uint32_t free = lr_free(cpu);
     uint32_t index = lr_find(cpu, intid, free);
 
-    if (index < cpu->vgic.lr_count) {
+    if (index < MAX_LRS) {
         lr_write(cpu, index, lr_read(index) | LR_PENDING);
         return true;
     }
@@ -138,7 +135,7 @@ static bool refill_vuart(struct cpu *cpu)
         return inject_software(cpu, intid, dist->vuart_priority);
     }
     index = lr_find(cpu, intid, lr_free(cpu));
-    if (index < cpu->vgic.lr_count) {
+    if (index < MAX_LRS) {
         lr_write(cpu, index, lr_read(index) & ~LR_PENDING);
     }
     return true;
@@ -203,7 +200,7 @@ static uint64_t sgi_targets(const struct cpu *cpu, uint64_t value)
 static inline bool sgi_to_self(struct cpu *cpu, uint32_t sgi, uint64_t targets)
 {
     if (targets != UINT64_C(1) << cpu->vcpu.index || (cpu->vgic.enabled >> sgi & 1u) == 0 || cpu->direct ||
-        (uint32_t)sysreg_read(ICH_ELRSR_EL2) + 1u != 1u << cpu->vgic.lr_count) {
+        lr_free(cpu) != cpu->vgic.lr_mask) {
         return false;
     }
     lr_write(cpu, 0, LR_PENDING | LR_GROUP1 | (uint64_t)cpu->vgic.priority[sgi] << 48 | sgi);
@@ -292,8 +289,8 @@ void vgic_reset_core(struct cpu *cpu)
     for (uint32_t i = 0; i < 32u; i++) {
         cpu->vgic.priority[i] = GIC_DEFAULT;
     }
-    for (uint32_t i = 0; i < cpu->vgic.lr_count; i++) {
-        lr_write(cpu, i, 0);
+    for (uint32_t left = cpu->vgic.lr_mask; left != 0; left &= left - 1u) {
+        lr_write(cpu, (uint32_t)__builtin_ctz(left), 0);
     }
     sysreg_write(ICH_VMCR_EL2, 0);
     sysreg_write(ICH_AP0R0_EL2, 0);

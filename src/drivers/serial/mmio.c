@@ -47,19 +47,22 @@ void serial_receive_ack(void)
     reg_write_list(&layout.uart.rx_ack, layout.uart.rx_ack_used);
 }
 
-bool serial_put(uint8_t character)
+uint32_t serial_write(const uint8_t *text, uint32_t count)
 {
     const struct layout_uart *uart = &layout.uart;
+    uint32_t mask = uart->tx_mask, ready = uart->tx_ready;
+    uint32_t done = 0;
 
     if (uart->base.raw == 0) {
-        return true;
+        return count;
     }
-    if ((reg_read(uart->tx_status) & uart->tx_mask) != uart->tx_ready) {
-        return false;
+    while (done < count && (reg_read(uart->tx_status) & mask) == ready) {
+        if (uart->tx_pre_count != 0) {
+            reg_write_list(uart->tx_pre, uart->tx_pre_count);
+        }
+        reg_write(uart->tx, text[done++]);
     }
-    reg_write_list(uart->tx_pre, uart->tx_pre_count);
-    reg_write(uart->tx, character);
-    return true;
+    return done;
 }
 
 int serial_get(void)

@@ -43,8 +43,8 @@ void arch_wait(struct vcpu *vcpu, bool sleep);
 void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool level);
 
 /*
- * The image's checksum over [start, end), a multiple of 64 bytes: with two lanes for even and odd words w,
- * a[lane] += w for each word, b[lane] += a[lane] after each eight words, all modulo 2^64; the sum is
+ * The image's checksum over [start, end), a multiple of 128 bytes: with two lanes for even and odd words w,
+ * a[lane] += w for each word, b[lane] += a[lane] after each sixteen, all modulo 2^64; the sum is
  * a[0] ^ rotl(a[1], 16) ^ rotl(b[0], 32) ^ rotl(b[1], 48).
  */
 uint64_t arch_sum(const uint64_t *start, const uint64_t *end);

@@ -9,8 +9,8 @@ void serial_init(void);
 void serial_receive_on(void);
 void serial_receive_ack(void);
 
-/* Sends one character if the port takes it now. */
-bool serial_put(uint8_t character);
+/* Sends characters for as long as the port takes them at once; returns how many it took. */
+uint32_t serial_write(const uint8_t *text, uint32_t count);
 
 /* A received character, or -1. */
 int serial_get(void);
