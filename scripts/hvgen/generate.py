@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Iterable, Mapping
 
-from . import emit_c, guest_dtb, tables
+from . import emit_c, guest_dtb, report, tables
 from .diag import Failed
 from .fdt import parse
 from .model import Plan
@@ -78,6 +78,8 @@ def contents(plan: Plan, core_elf: str, out_dir: str, more_inputs: Iterable[str]
         "images.S": emit_c.images_s(plan, dtb_paths),
         "sizes.ld": emit_c.sizes_ld(plan, sizes),
         "bulkhead.its": emit_c.fit_source(plan, board.root.compatible),
+        "report.html": report.html(plan, report.Facts(len(made.tables), made.bytes, {
+            part.name: tree.dropped for part, tree in zip(plan.partitions, trees)})),
     }
     for name, text in texts.items():
         files[os.path.join(out_dir, name)] = text.encode()

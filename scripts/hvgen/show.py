@@ -6,8 +6,8 @@ import os
 from typing import Iterable, Sequence, TextIO
 
 from .model import Plan
-from .view import (FREE, HYPERVISOR, RESERVED, MemoryRow, core_rows, device_rows, grouped, irq_rows, memory_rows, owner_name,
-                   size_text)
+from .view import (FREE, HYPERVISOR, RESERVED, MemoryRow, core_rows, counted, device_rows, grouped, irq_rows, memory_rows,
+                   owner_name, size_text)
 
 PLAIN, BOLD, DIM = "\033[0m", "\033[1m", "\033[2m"
 INK = ("\033[36m", "\033[33m", "\033[32m", "\033[35m", "\033[34m", "\033[31m")
@@ -50,7 +50,7 @@ class _Page:
         plan = self.plan
         idle = len(plan.hardware.cpus) - len(plan.cpus)
         out = [self.title(f"{plan.system.name} on {plan.hardware.name}"),
-               f"  {count(len(plan.partitions), 'partition')}, {count(len(plan.hardware.cpus), 'core')}"
+               f"  {counted(len(plan.partitions), 'partition')}, {counted(len(plan.hardware.cpus), 'core')}"
                + (f" ({idle} unused)" if idle else "")
                + f", {size_text(sum(r.size for r in plan.hardware.memory))} of RAM", ""]
         out += self.memory() + self.cores() + self.partitions() + self.interrupts() + self.devices()
@@ -105,7 +105,3 @@ class _Page:
                            "nobody" if r.owner == FREE else owner_name(self.plan, r.owner), r.path, r.note))
                 for r in grouped(device_rows(self.plan))]
         return [self.title("Devices")] + self.table(rows, (0, 1)) + [""]
-
-
-def count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")

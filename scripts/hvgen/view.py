@@ -66,6 +66,10 @@ def size_text(size: int) -> str:
     return f"{size} B"
 
 
+def counted(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
 def memory_rows(plan: Plan) -> list[MemoryRow]:
     """All of the board's RAM, in order, without holes between the rows of a bank."""
     rows = [MemoryRow(plan.hv, HYPERVISOR, "hypervisor, tables, guest images")]
