@@ -22,9 +22,11 @@ GUEST_LDFLAGS := -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,--build-id=no
 	-Wl,--gc-sections -Wl,-z,norelro -Wl,--no-warn-rwx-segments \
 	-Wl,--defsym=GUEST_LINK_BASE=$(GUEST_LINK_BASE)
 
-guest_common_src := $(wildcard $(GUEST_DIR)/common/*.c) $(GUEST_DIR)/common/vectors.S
-guest_sources = $(guest_common_src) $(wildcard $(GUEST_DIR)/$(1)/*.c $(GUEST_DIR)/$(1)/*.S) \
-	$(if $(wildcard $(GUEST_DIR)/$(1)/start.S),,$(GUEST_DIR)/common/start.S)
+# A file of a guest takes the place of the common one of that name.
+guest_common_src := $(wildcard $(GUEST_DIR)/common/*.c $(GUEST_DIR)/common/*.S)
+guest_own_src = $(wildcard $(GUEST_DIR)/$(1)/*.c $(GUEST_DIR)/$(1)/*.S)
+guest_sources = $(guest_own_src) \
+	$(filter-out $(patsubst $(GUEST_DIR)/$(1)/%,$(GUEST_DIR)/common/%,$(guest_own_src)),$(guest_common_src))
 guest_objects = $(patsubst $(GUEST_DIR)/%,$(GUEST_OUT)/obj/%.o,$(call guest_sources,$(1)))
 
 .PHONY: guests guests-force

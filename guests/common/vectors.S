@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define FRAME 176
 
+#ifndef GUEST_IRQ                   /* a guest may handle interrupts in the vector itself */
+#define GUEST_IRQ b vector_irq
+#endif
+
     .macro  entry target
     .balign 0x80
     b       \target
@@ -14,7 +18,8 @@ vectors:
     entry   vector_other
     .endr
     entry   vector_sync
-    entry   vector_irq
+    .balign 0x80
+    GUEST_IRQ
     entry   vector_other
     entry   vector_other
     .balign 0x80                    /* nor is EL0: its place serves EL2 of a bare machine, */

@@ -4,8 +4,6 @@
  * the counter cost by themselves. The counter is kept in x19 and x20: every calling convention of
  * HVC and SMC leaves them alone.
  */
-#define ICC_IAR1_EL1   S3_0_C12_C12_0
-#define ICC_EOIR1_EL1  S3_0_C12_C12_1
 #define ICC_SGI1R_EL1  S3_0_C12_C11_5
 
     .macro  begin name
@@ -51,8 +49,8 @@
     finish
 
 /*
- * Until the first instruction of an interrupt's handler: probe_vectors has that instruction read the
- * counter into x20, which is 0 before. Interrupts are masked again on the way back.
+ * Until the first instruction of an interrupt's handler: vectors.S has that instruction read the counter
+ * into x20, which is 0 before. Interrupts are masked again on the way back.
  */
     begin   measure_sgi             /* x0: ICC_SGI1R_EL1 */
     mov     x20, xzr
@@ -94,18 +92,3 @@
 1:  wfi
     cbz     x20, 1b
     finish
-
-    .text
-    .balign 0x800
-    .global probe_vectors
-probe_vectors:
-    .skip   0x280
-    mrs     x20, cntvct_el0
-    msr     cntv_ctl_el0, xzr       /* the timer's line falls before the end of its interrupt */
-    mrs     x2, ICC_IAR1_EL1
-    isb
-    msr     ICC_EOIR1_EL1, x2
-    mrs     x3, spsr_el1
-    orr     x3, x3, #0x80           /* masked from here on */
-    msr     spsr_el1, x3
-    eret
