@@ -163,7 +163,7 @@ FORCE:
 
 $(O)/obj/%.o: src/%.c $(AUTOCONF) $(O)/obj/command | $(SETUP)
 	@mkdir -p $(@D); $(say) CC $<
-	$(Q)$(CC) $(CFLAGS) $(if $(CONFIG_OPTIMIZE_SIZE),,$(if $(filter $*.o,$(hot-y)),-O2)) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(if $(CONFIG_OPTIMIZE_SIZE),,$(if $(filter $*.o,$(hot-y)),-O2 -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels)) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 $(O)/obj/%.o: src/%.S $(AUTOCONF) $(O)/obj/command | $(SETUP)
 	@mkdir -p $(@D); $(say) AS $<
 	$(Q)$(CC) $(filter-out -std=c11,$(CFLAGS)) $(CPPFLAGS) -D__ASSEMBLY__ -MMD -MP -c -o $@ $<

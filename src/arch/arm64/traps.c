@@ -50,31 +50,31 @@ void trap_irq(struct cpu *cpu)
     }
 }
 
-static void guest_fault(struct cpu *cpu, const struct fault *fault)
+static HV_COLD void guest_fault(struct cpu *cpu, const struct fault *fault)
 {
     fault_report(&cpu->vcpu, fault);
     vcpu_wait(&cpu->vcpu);
 }
 
-static void plain_fault(struct cpu *cpu, const char *what, uint64_t esr)
+static HV_COLD void plain_fault(struct cpu *cpu, const char *what, uint64_t esr)
 {
     struct fault fault = { .what = what, .pc = sysreg_read(elr_el2), .syndrome = esr };
 
     guest_fault(cpu, &fault);
 }
 
-void trap_fiq(struct cpu *cpu)
+HV_COLD void trap_fiq(struct cpu *cpu)
 {
     plain_fault(cpu, "raised a group 0 interrupt, which nobody owns", 0);
 }
 
-void trap_serror(struct cpu *cpu, uint64_t esr)
+HV_COLD void trap_serror(struct cpu *cpu, uint64_t esr)
 {
     plain_fault(cpu, "caused an SError (an access that the bus refused)", esr);
 }
 
 /* An instruction that this machine does not offer to guests: as on a machine that does not have it. */
-static void inject_undefined(void)
+static HV_COLD void inject_undefined(void)
 {
     uint64_t spsr = sysreg_read(spsr_el2);
     uint64_t mode = spsr & 0x1fu;
@@ -149,7 +149,7 @@ static bool sysreg_guest_read(uint64_t iss, uint64_t *value)
     }
 }
 
-static void trap_sysreg(struct cpu *cpu, uint64_t esr)
+static HV_COLD void trap_sysreg(struct cpu *cpu, uint64_t esr)
 {
     uint32_t reg = (uint32_t)bits(esr, 9, 5);
     bool read = (esr & 1u) != 0;
@@ -210,7 +210,7 @@ static uint64_t sign_extend(uint64_t value, uint32_t size, bool wide)
     return wide ? extended : (uint32_t)extended;
 }
 
-static void memory_fault(struct cpu *cpu, uint64_t esr, const struct access *access, const char *what)
+static HV_COLD void memory_fault(struct cpu *cpu, uint64_t esr, const struct access *access, const char *what)
 {
     struct fault fault = {
         .what = what,
@@ -232,7 +232,7 @@ static uint64_t fault_ipa(void)
 }
 
 /* Every data abort that is not a plain access to the distributor. */
-static __attribute__((noinline)) void data_abort(struct cpu *cpu, uint64_t esr)
+static HV_COLD void data_abort(struct cpu *cpu, uint64_t esr)
 {
     uint32_t reg = (uint32_t)bits(esr, 20, 16);
     struct access access = {
@@ -277,7 +277,7 @@ void trap_data_abort(struct cpu *cpu, uint64_t esr)
     }
 }
 
-static void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
+static HV_COLD void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
 {
     struct access access = { .ipa = fault_ipa() };
 
@@ -288,7 +288,7 @@ static void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
     memory_fault(cpu, esr & ~ISS_ISV, &access, "instruction fetch from");
 }
 
-void trap_slow(struct cpu *cpu, uint64_t esr)
+HV_COLD void trap_slow(struct cpu *cpu, uint64_t esr)
 {
     switch (ESR_EC(esr)) {
     case EC_DATA_ABORT_LOW:
@@ -310,7 +310,7 @@ void trap_slow(struct cpu *cpu, uint64_t esr)
 }
 
 /* An exception in the hypervisor itself, on the emergency stack. */
-void trap_own(uint64_t vector, uint64_t esr, uint64_t elr, uint64_t far)
+HV_COLD void trap_own(uint64_t vector, uint64_t esr, uint64_t elr, uint64_t far)
 {
     static const char *const kind[] = { "synchronous exception", "IRQ", "FIQ", "SError" };
 

@@ -65,7 +65,7 @@ static inline uint32_t lr_free(const struct cpu *cpu)
 }
 
 /* More is pending than fits: hold back the guest's interrupts and ask to be told of a free register. */
-static __attribute__((noinline)) void vgic_overflow(void)
+static HV_COLD void vgic_overflow(void)
 {
     gic_mask_guest(true);
     sysreg_write(ICH_HCR_EL2, ICH_HCR_EN | ICH_HCR_UIE);
@@ -250,7 +250,7 @@ void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool l
     }
 }
 
-void vgic_reset(const struct layout_partition *config)
+HV_COLD void vgic_reset(const struct layout_partition *config)
 {
     struct vgic_dist *dist = vgic_dist(config);
 
@@ -267,7 +267,7 @@ void vgic_reset(const struct layout_partition *config)
     gic_reset_interrupts(config);
 }
 
-void vgic_reset_core(struct cpu *cpu)
+HV_COLD void vgic_reset_core(struct cpu *cpu)
 {
     uint32_t mine = cpu->vcpu.config->ppi_mask | (cpu->direct ? 0xffffu : 0);
 

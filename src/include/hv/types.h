@@ -13,6 +13,9 @@
 /* For large variables that are not used before the MMU is on (head.S, drop_stale_lines). */
 #define HV_LATE  __attribute__((section(".bss.late")))
 
+/* Compiled for size, away from the paths that every exit takes. */
+#define HV_COLD  __attribute__((cold, noinline))
+
 #define ARRAY_COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 
 /* Bits hi..lo of value, shifted down. */
