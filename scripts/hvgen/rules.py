@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterator, Mapping as Dict, Optional
 
+from . import allocate
 from . import plan as planner
 from .diag import Diagnostic, did_you_mean, hex_range, size_text
 from .images import Image
@@ -201,7 +202,7 @@ def mem_align(case: Case) -> Iterator[Diagnostic]:
 def mem_outside(case: Case) -> Iterator[Diagnostic]:
     banks = ", ".join(hex_range(r.base, r.size) for r in case.hardware.memory)
     for part in case.system.partitions:
-        fixed = planner.fixed_range(part)
+        fixed = allocate.fixed_range(part)
         if fixed and not inside(fixed, merge(case.hardware.memory)):
             yield Diagnostic("MEM-OUTSIDE", part.memory.span, f"memory {hex_range(fixed.base, fixed.size)} of partition "
                              f"'{part.name}' is not all RAM", fix=f"the board's RAM is {banks}")
@@ -209,7 +210,7 @@ def mem_outside(case: Case) -> Iterator[Diagnostic]:
 
 def mem_reserved(case: Case) -> Iterator[Diagnostic]:
     for part in case.system.partitions:
-        fixed = planner.fixed_range(part)
+        fixed = allocate.fixed_range(part)
         for region, why in case.hardware.reserved:
             if fixed and overlap(fixed, pages(region)):
                 yield Diagnostic("MEM-RESERVED", part.memory.span, f"memory {hex_range(fixed.base, fixed.size)} of "
@@ -218,7 +219,7 @@ def mem_reserved(case: Case) -> Iterator[Diagnostic]:
 
 
 def mem_overlap(case: Case) -> Iterator[Diagnostic]:
-    fixed = [(part, region) for part in case.system.partitions for region in (planner.fixed_range(part),) if region]
+    fixed = [(part, region) for part in case.system.partitions for region in (allocate.fixed_range(part),) if region]
     for n, (part, region) in enumerate(fixed):
         for other, taken in fixed[:n]:
             if overlap(region, taken):
@@ -264,7 +265,7 @@ def _guest_fixtures(case: Case, part: Partition) -> Iterator[tuple[Region, str]]
 def mem_dma(case: Case) -> Iterator[Diagnostic]:
     for part in case.system.partitions:
         memory = part.memory
-        if memory.guest is not None and planner.unprotected(part) and memory.guest != memory.physical:
+        if memory.guest is not None and allocate.unprotected(part) and memory.guest != memory.physical:
             device = next(d for d in part.devices if d.dma == "unprotected")
             yield Diagnostic("MEM-DMA", memory.span, f"partition '{part.name}' has a device with 'dma: unprotected': its "
                              "memory has the same address for guest and board, 'guest:' cannot move it",
@@ -273,10 +274,10 @@ def mem_dma(case: Case) -> Iterator[Diagnostic]:
 
 
 def mem_hypervisor(case: Case) -> Iterator[Diagnostic]:
-    hv = planner.hv_place(case.hardware, planner.hv_room(case.system, case.images, 0))
+    hv = allocate.hv_place(case.hardware, allocate.hv_room(case.system, case.images, 0))
     if hv:
-        yield from planner.fixed_on_hypervisor(case.system, hv)
-        yield from planner.too_much_memory(case.hardware, case.system, hv)
+        yield from allocate.fixed_on_hypervisor(case.system, hv)
+        yield from allocate.too_much_memory(case.hardware, case.system, hv)
 
 
 # ---------------------------------------------------------------- devices
@@ -400,7 +401,7 @@ def dev_page(case: Case) -> Iterator[Diagnostic]:
 def dev_page_dma(case: Case) -> Iterator[Diagnostic]:
     """A page is given as a whole: whoever has it programs every device in it, also one that the devicetree disables."""
     for given in case.given:
-        if planner.unprotected(given.part) or given.device.dma:
+        if allocate.unprotected(given.part) or given.device.dma:
             continue
         for other in case.hardware.devices:
             if other.dma and _strangers(other.path, given.device.path) and _touches(given, other.regs):
@@ -487,7 +488,7 @@ def img_fits(case: Case) -> Iterator[Diagnostic]:
     for part in case.system.partitions:
         if part.name not in case.images:
             continue
-        ram = planner.first_range(case.hardware, part)
+        ram = allocate.first_range(case.hardware, part)
         answer = planner.fit(part, case.images[part.name], ram) if ram else None
         if isinstance(answer, Diagnostic):
             yield answer
