@@ -77,7 +77,7 @@ def hv_place(hardware: Hardware, size: int) -> Optional[Region]:
 
 
 def place(hardware: Hardware, system: System,
-           images: Dict[str, Image]) -> tuple[Region, list[tuple[Mapping, ...]]]:
+          images: Dict[str, Image]) -> tuple[Region, list[tuple[Mapping, ...]]]:
     """The hypervisor's region and each partition's RAM; again with more room if the tables turn out larger."""
     tables = 0
     while True:
