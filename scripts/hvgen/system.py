@@ -28,6 +28,7 @@ SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 TIMES = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+BOOTARGS_MOST = 2047      # COMMAND_LINE_SIZE of arch/arm64 less the final zero
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LATER = {
     "pools": "sharing cores between partitions",
@@ -436,15 +437,21 @@ def _linux(r: _Reader, node: Node) -> Optional[ImageSpec]:
         r.error("KEY-MISSING", node, "linux has no 'kernel'", "linux: {kernel: FILE, initrd: FILE, bootargs: \"...\"}")
     kernel = _path(r, inner["kernel"], "kernel") if "kernel" in inner else None
     initrd = _path(r, inner["initrd"], "initrd") if "initrd" in inner else None
-    bootargs = ""
-    if "bootargs" in inner and isinstance(inner["bootargs"], ScalarNode):
-        bootargs = _text(inner["bootargs"])
-    elif "bootargs" in inner:
-        r.error("VALUE-TYPE", inner["bootargs"], f"bootargs must be a text, not {_kind(inner['bootargs'])}")
+    bootargs = _bootargs(r, inner["bootargs"]) if "bootargs" in inner else ""
     if kernel is None or ("initrd" in inner and initrd is None):
         return None
     return ImageSpec("linux", kernel, 0, initrd, bootargs, r.span(node), r.span(inner["kernel"]),
                      r.span(inner["initrd"]) if "initrd" in inner else Span(r.file))
+
+
+def _bootargs(r: _Reader, node: Node) -> str:
+    text = _text(node) if isinstance(node, ScalarNode) else None
+    if text is None or any(ord(c) < 32 for c in text):
+        r.error("VALUE-TYPE", node, f"bootargs must be one line of text, not {_kind(node) if text is None else 'several'}")
+        return ""
+    if len(text.encode()) > BOOTARGS_MOST:
+        r.error("VALUE-RANGE", node, f"bootargs has {len(text.encode())} bytes, Linux takes {BOOTARGS_MOST}")
+    return text
 
 
 def _devices(r: _Reader, node: Node) -> Optional[tuple[DeviceSpec, ...]]:

@@ -94,7 +94,8 @@ def test_kernels_are_unpacked(tmp_path: Path, pack: "type[bytes]") -> None:
 
 @pytest.mark.parametrize("data, message", [
     (bytes(0x202) + b"HdrS" + bytes(90), "x86 kernel"), (elf(entry=0), "ELF file"), (b"x", "magic number"),
-    (kernel(flags=1), "big-endian"), (kernel(text_offset=8), "damaged header"), (gzip.compress(kernel())[:60], "damaged"), (zboot(b"zstd22", b""), "zstd22"),
+    (kernel(flags=1), "big-endian"), (kernel(text_offset=8), "damaged header"),
+    (gzip.compress(kernel())[:60], "damaged"), (zboot(b"zstd22", b""), "zstd22"),
     (zboot(b"gzip", b"junk"), "damaged"), (gzip.compress(b"no kernel"), "magic number"), (kernel()[:60], "not an ARM64"),
 ])
 def test_bad_kernel(tmp_path: Path, data: bytes, message: str) -> None:
