@@ -270,13 +270,13 @@ static const uint8_t *read_devicetree(const char *name, size_t *size)
     return length > 4 && strcmp(name + length - 4, ".dts") == 0 ? compile(name, size) : read_file(name, size);
 }
 
-/* The fourth range of a GICv2: what guests may have of it. */
+/* The fourth range of a GICv2, two pages at least (IHI 0048 5.5): what guests may have of it. */
 bool board_is_gicv(const struct board *board, uint64_t start, uint64_t end)
 {
     uint64_t base, size;
 
     return board->gic_version == 2 && dt_reg(&board->dt, board->gic, 3, &base, &size) > 0 && start >= base &&
-           end - base <= (size + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+           end - base <= (size < 2 * PAGE_SIZE ? 2 * PAGE_SIZE : (size + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE);
 }
 
 void board_load(struct board *board, const char *name, const char *yaml)

@@ -27,7 +27,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "layout is read in pla
 void *grow(void *array, size_t size, size_t count, size_t *room);  /* room for one more element */
 void *alloc(size_t size);                                          /* zeroed */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
-_Noreturn void unusable(const char *format, ...) __attribute__((format(printf, 1, 2)));  /* exit 2 */
+void unusable(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));  /* exit 2 */
 uint8_t *read_file(const char *name, size_t *size);
 
 struct range {
@@ -89,6 +89,7 @@ struct elf_image {
 void elf_load(struct elf_image *elf, const char *name);
 const uint8_t *elf_at(const struct elf_image *elf, uint64_t pa, uint64_t size);
 const char *elf_string(const struct elf_image *elf, uint64_t pa);
+const char *elf_name_of(const struct elf_image *elf, uint64_t address);      /* a symbol, or the number */
 bool elf_symbol(const struct elf_image *elf, const char *name, uint64_t *value);
 const struct section *elf_section_of(const struct elf_image *elf, uint64_t pa);
 

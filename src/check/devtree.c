@@ -431,7 +431,7 @@ static void gic_number(const struct line *line, struct dt_interrupt *found)
     found->gic = true;
     switch (line->cells[0]) {
     case 0: found->intid = line->cells[1] + 32; break;
-    case 1: found->intid = line->cells[1] + 16; break;
+    case 1: found->intid = line->cells[1] + 16; found->gic = line->cells[1] < 16; break;
     case 2: found->intid = line->cells[1] + 4096; break;   /* extended SPI */
     case 3: found->intid = line->cells[1] + 1056; break;   /* extended PPI */
     default: found->gic = false; break;

@@ -166,6 +166,16 @@ bool elf_symbol(const struct elf_image *image, const char *name, uint64_t *value
     return false;
 }
 
+const char *elf_name_of(const struct elf_image *image, uint64_t address)
+{
+    for (size_t i = 0; i < image->symbol_count; i++) {
+        if (image->symbols[i].value == address && strncmp(image->symbols[i].name, "__", 2) != 0) {
+            return image->symbols[i].name;
+        }
+    }
+    return text("0x%" PRIx64, address);
+}
+
 const struct section *elf_section_of(const struct elf_image *image, uint64_t pa)
 {
     for (size_t i = 0; i < image->section_count; i++) {

@@ -73,9 +73,7 @@ static void prove_given_part(const struct world *world, struct proof *proof, con
 static void prove_given(const struct world *world, struct proof *proof)
 {
     for (uint32_t p = 0; p < world->part_count; p++) {
-        if (world->parts[p].spec != NULL) {
-            prove_given_part(world, proof, &world->parts[p]);
-        }
+        prove_given_part(world, proof, &world->parts[p]);
     }
 }
 

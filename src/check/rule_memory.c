@@ -37,12 +37,6 @@ static void prove_reserved(const struct world *world, struct proof *proof)
     prove_unreached(world, proof, &world->board.reserved);
 }
 
-/* GICv2: each guest's CPU interface is the banked GICV frame, the same page for all. */
-static bool is_shared_gicv(const struct world *world, uint64_t pa)
-{
-    return world->layout.gic.version == 2 && board_is_gicv(&world->board, pa, pa + PAGE_SIZE);
-}
-
 static void report_shared(const struct world *world, struct proof *proof, const struct range *a, const struct range *b)
 {
     const struct walk *first = &world->parts[a->owner].stage2;

@@ -252,7 +252,8 @@ const char *walk_path(const struct walk *walk, const struct elf_image *elf, uint
             return text("%s level %" PRIu32 " table 0x%" PRIx64 " is not in the image", path, level, pa);
         }
         descriptor = read_descriptor(table, index);
-        path = text("%s level %" PRIu32 " 0x%" PRIx64 "[%" PRIu64 "] = 0x%016" PRIx64, path, level, pa, index, descriptor);
+        path = text("%s level %" PRIu32 " %s[%" PRIu64 "] = 0x%016" PRIx64, path, level, elf_name_of(elf, pa), index,
+                    descriptor);
         if ((descriptor & 3) != 3 || level == LEVELS - 1) {
             return path;
         }

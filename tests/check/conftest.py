@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the checker and a good image (the fixture's board and system.yaml, with a stand-in for the hypervisor)."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from planter import Image  # noqa: E402
+
+REPO = Path(__file__).resolve().parents[2]
+HERE = REPO / "tests/check/fixture"
+OUT = REPO / "build/test/check"
+CROSS = os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-")
+WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef "
+            "-Wwrite-strings -Werror").split()
+
+
+def run(*command: object, **keys: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(c) for c in command], cwd=REPO, capture_output=True, text=True, check=False, timeout=300,
+                          env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}, **keys)  # type: ignore[call-overload,no-any-return]
+
+
+def must(*command: object) -> str:
+    done = run(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def compile_checker(compiler: str, to: Path, *flags: str) -> Path:
+    sources = sorted((REPO / "src/check").glob("*.c"))
+    must(compiler, "-std=c11", "-D_GNU_SOURCE", "-O1", *flags, *WARNINGS, "-Isrc/include", "-Isrc/check", *sources,
+         "-o", to, "-lelf", "-lfdt", "-lyaml")
+    return to
+
+
+def link(folder: Path) -> Path:
+    """layout.c, tables.c and images.S of a folder -> bulkhead.elf in it, checksum and all."""
+    for name in ("layout", "tables"):
+        must(f"{CROSS}gcc", "-std=c11", "-ffreestanding", "-fno-pic", "-fno-pie", "-O1", "-Isrc/include", "-c",
+             folder / f"{name}.c", "-o", folder / f"{name}.o")
+    must(f"{CROSS}gcc", "-c", f"-I{folder}", folder / "images.S", "-o", folder / "images.o")
+    objects = [folder / f"{name}.o" for name in ("core", "layout", "tables", "images")]
+    must(f"{CROSS}ld", "-nostdlib", "-static", "--build-id=none", "-z", "noexecstack", "-z", "max-page-size=4096", "-L", folder,
+         "-T", "src/arch/arm64/hv.ld", "-o", folder / "linked.elf", *objects)
+    image = Image(folder / "linked.elf")
+    image.seal()
+    (folder / "bulkhead.elf").write_bytes(image.data)
+    return folder / "bulkhead.elf"
+
+
+def generate(config: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    must(f"{CROSS}gcc", "-c", HERE / "core.S", "-o", folder / "core0.o")
+    must(f"{CROSS}ld", "-r", folder / "core0.o", "-o", folder / "core.o")
+    (folder / "payload.bin").write_bytes(b"\xd5\x03\x20\x1f" * 1250)
+    must("scripts/bulkhead", "generate", config, "--core", folder / "core.o", "-O", folder)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    status: int
+    text: str
+    rules: dict[str, list[str]]        # id -> messages, of the violated ones
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Checker:
+    program: Path
+    good: Path                         # a folder with a good image
+    config: Path                       # folder with its system.yaml
+
+    def __call__(self, elf: Path, *more: object, system: Path | None = None) -> Verdict:
+        report = OUT / "report.json"
+        report.unlink(missing_ok=True)
+        done = run(self.program, "--system", system or self.config / "system.yaml", "--elf", elf, "--json", report, *more)
+        rules: dict[str, list[str]] = {}
+        notes: list[str] = []
+        if report.is_file():
+            for rule in json.loads(report.read_text())["rules"]:
+                if rule["violations"]:
+                    rules[rule["id"]] = [v["message"] for v in rule["violations"]]
+                    notes += [n for v in rule["violations"] for n in v["notes"]]
+        return Verdict(done.returncode, done.stdout + done.stderr, rules, notes)
+
+    def image(self) -> Image:
+        return Image(self.good / "bulkhead.elf")
+
+    def planted(self, image: Image, seal: bool = True, **keys: object) -> Verdict:
+        if seal:
+            image.seal()
+        bad = OUT / "bad.elf"
+        bad.write_bytes(image.data)
+        return self(bad, **keys)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def checker() -> Checker:
+    OUT.mkdir(parents=True, exist_ok=True)
+    program = compile_checker("gcc", OUT / "hvcheck", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+    generate(HERE, OUT / "good")
+    link(OUT / "good")
+    return Checker(program, OUT / "good", HERE)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the checker compares with: system.yaml, board.yaml and the devicetree, changed behind the image's back; and bad input."""
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import HERE, OUT, REPO, WARNINGS, Checker, compile_checker, generate, link, must, run
+
+
+def config(name: str, file: str, *changes: tuple[str, str]) -> Path:
+    """A copy of the fixture with a text changed; its system.yaml."""
+    folder = OUT / "config" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(HERE, folder)
+    text = (folder / file).read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    (folder / file).write_text(text)
+    return folder / "system.yaml"
+
+
+SYSTEM = [
+    ("more_memory", ("memory: 64 MiB", "memory: 128 MiB"), {"memory-amount"}, "gives it 134217728"),
+    ("fixed_physical", ("memory: 64 MiB", "memory: {size: 64 MiB, physical: 0x48000000}"), {"memory-place"}, "fixes 0x48000000"),
+    ("fixed_guest", ("memory: 64 MiB", "memory: {size: 64 MiB, guest: 0x80000000}"), {"memory-place"}, "fixes 0x80000000"),
+    ("alignment", ("alignment: 2 MiB", "alignment: 1 GiB"), {"memory-place"}, "is not aligned"),
+    ("unprotected_dma", ("devices: [uart1]", "devices: [{device: uart1, dma: unprotected}]"), {"memory-place"}, "unprotected DMA"),
+    ("more_cpus", ("cpus: [0, 1]", "cpus: [0, 1, 2]"), {"cpu-given"}, "gives it 3 CPUs"),
+    ("other_cpu", ("cpus: [3]", "cpus: [2]"), {"cpu-given"}, "gives it CPU 2"),
+    ("unknown_cpu", ("cpus: [3]", "cpus: [4]"), {"cpu-given"}, "the board has no CPU 4"),
+    ("device_taken_back", ("devices: [uart1]", "devices: []"), {"device-foreign", "spi-given", "layout-devices"}, "serial@9040000"),
+    ("device_added", ("devices: [uart1]", "devices: [uart1, watchdog]"), {"device-reached", "spi-given", "layout-devices"},
+     "does not reach /soc/watchdog@80000"),
+    ("device_twice", ("devices: [uart1]", "devices: [uart1, gpio]"),
+     {"device-one-owner", "device-reached", "spi-given"}, "is given to alpha and to beta"),
+    ("device_unknown", ("devices: [uart1]", "devices: [uart1, /nothing@0]"), {"device-one-owner"}, "the board has no device"),
+    ("gic_given", ("devices: [uart1]", "devices: [uart1, gic]"), {"device-one-owner", "device-reached", "layout-devices", "ppi-own"},
+     "is the hypervisor's own"),
+    ("iommu_given", ("devices: [uart1]", "devices: [uart1, smmu]"), {"device-one-owner", "device-reached", "spi-given", "layout-devices"},
+     "is the hypervisor's own"),
+    ("uart_given", ("devices: [uart1]", "devices: [uart1, uart0]"), {"device-one-owner", "device-reached", "spi-given", "layout-devices"},
+     "is the hypervisor's own"),
+    ("virtual_now", ("interrupts: direct", "interrupts: virtual"), {"layout-partitions"}, "interrupts are direct"),
+    ("no_console_now", ("console: vuart\n    devices: [uart1]", "devices: [uart1]\n"), {"layout-partitions", "layout-devices"}, "virtual UART"),
+    ("partition_renamed", ("  gamma:", "  delta:"), {"layout-partitions", "layout-devices", "device-foreign", "spi-given"},
+     "has no partition 'gamma'"),
+    ("partition_added", ("  gamma:", "  delta: {cpus: [3], memory: 1 MiB, image: {raw: x}}\n  gamma:"), {"layout-partitions", "layout-devices"},
+     "the layout has 3 partitions"),
+]
+
+
+@pytest.mark.parametrize("name, change, broken, says", SYSTEM, ids=[s[0] for s in SYSTEM])
+def test_other_system(checker: Checker, name: str, change: tuple[str, str], broken: set[str], says: str) -> None:
+    verdict = checker(checker.good / "bulkhead.elf", system=config(name, "system.yaml", change))
+    assert verdict.status == 1
+    assert says in verdict.text, verdict.text
+    assert set(verdict.rules) == broken, verdict.text
+
+
+BOARD_YAML = [
+    ("firmware_over_hypervisor", ("base: 0x50000000", "base: 0x40200000"), {"el2-place"}, "reserved by board.yaml: firmware"),
+    ("less_memory", ("console: uart0", "console: uart0\nmemory: [{base: 0x40000000, size: 256 MiB}]"),
+     {"memory-amount", "device-attributes", "el2-attributes", "memory-attributes"}, "the board has none there"),
+    ("other_conduit", ("console: uart0", "console: uart0\npsci: hvc"), {"facts-psci"}, "the PSCI conduit"),
+    ("other_stride", ("console: uart0", "console: uart0\nredistributor-stride: 256 KiB"), {"facts-gic"}, "stride"),
+]
+
+
+@pytest.mark.parametrize("name, change, broken, says", BOARD_YAML, ids=[s[0] for s in BOARD_YAML])
+def test_other_board_file(checker: Checker, name: str, change: tuple[str, str], broken: set[str], says: str) -> None:
+    verdict = checker(checker.good / "bulkhead.elf", system=config(name, "board/board.yaml", change))
+    assert verdict.status == 1
+    assert says in verdict.text, verdict.text
+    assert set(verdict.rules) <= broken and verdict.rules, verdict.text
+
+
+DTS = [
+    ("gpio_moved", ("gpio@30000", "gpio@50000"), {"device-one-owner"}, None),
+    ("gpio_registers_moved", ("reg = <0x30000 0x1000>", "reg = <0x50000 0x1000>"), {"device-reached"}, "0x9050000"),
+    ("rtc_interrupt", ("interrupts = <0 2 4>", "interrupts = <0 3 4>"), {"spi-given"}, "does not own INTID 35"),
+    ("core_numbered_otherwise", ("reg = <0x101>", "reg = <0x102>"), {"cpu-given"}, "core 0x102"),
+    ("another_gic_version", ('"arm,gic-v3"', '"arm,gic-400"'), {"facts-gic"}, "the GIC's version"),
+    ("uart_interrupt", ("interrupts = <0 1 4>", "interrupts = <0 5 4>"), {"facts-uart"}, "the UART's interrupt"),
+    ("bus_moved", ("ranges = <0x0 0x0 0x9000000 0x100000>", "ranges = <0x0 0x0 0xa000000 0x100000>"), {"device-reached"}, "0xa010000"),
+]
+
+
+@pytest.mark.parametrize("name, change, broken, says", DTS, ids=[s[0] for s in DTS])
+def test_other_devicetree(checker: Checker, name: str, change: tuple[str, str], broken: set[str], says: str | None) -> None:
+    verdict = checker(checker.good / "bulkhead.elf", system=config(name, "board/board.dts", change))
+    if says is None:                       # named by its label: it was found where it is now
+        assert verdict.status == 1 and "layout-devices" in verdict.rules, verdict.text
+        return
+    assert verdict.status == 1
+    assert says in verdict.text, verdict.text
+    assert broken <= set(verdict.rules), verdict.text
+
+
+# ---------------------------------------------------------------- generated files, edited
+
+TABLES = [
+    ("device_page", "tables.c", "0x00400000090104c7", "0x00400000090404c7", {"device-reached", "device-foreign", "memory-exclusive"}),
+    ("vmid", "layout.c", "+ 0x2000000000000", "+ 0x1000000000000", {"vmid-unique"}),
+    ("spi", "layout.c", "[1] = 0x84", "[1] = 0x184", {"spi-one-owner", "spi-given"}),
+]
+
+
+@pytest.mark.parametrize("name, file, old, new, broken", TABLES, ids=[t[0] for t in TABLES])
+def test_edited_text(checker: Checker, name: str, file: str, old: str, new: str, broken: set[str]) -> None:
+    folder = OUT / f"edited-{name}"
+    generate(HERE, folder)
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new, 1))
+    verdict = checker(link(folder))
+    assert verdict.status == 1 and set(verdict.rules) == broken, verdict.text
+
+
+# ---------------------------------------------------------------- input that is no input
+
+def test_unusable(checker: Checker) -> None:
+    good, system = checker.good / "bulkhead.elf", HERE / "system.yaml"
+    junk = OUT / "junk"
+    junk.write_bytes(b"\x7fELF" + bytes(range(200)))
+    for options in (
+            ("--elf", good), ("--elf", OUT / "none", "--system", system), ("--elf", junk, "--system", system),
+            ("--elf", "/bin/true", "--system", system), ("--elf", good, "--system", OUT / "none"),
+            ("--elf", good, "--system", junk), ("--elf", good, "--system", system, "--dtb", junk),
+            ("--elf", good, "--system", system, "--dtb", OUT / "none"), ("--elf", good, "--system", system, "--odd")):
+        done = run(checker.program, *options)
+        assert done.returncode == 2, (options, done.stdout, done.stderr)
+        assert "hvcheck" in done.stderr
+
+
+def test_truncated_files(checker: Checker) -> None:
+    """Any beginning of the ELF is refused or found wrong; never believed, never a crash."""
+    data = (checker.good / "bulkhead.elf").read_bytes()
+    cut = OUT / "cut.elf"
+    for size in (0, 3, 17, 64, 65, 120, 4096, 9000, len(data) // 2, len(data) - 64):
+        cut.write_bytes(data[:size])
+        assert checker(cut).status in (1, 2), size
+
+
+def test_noise(checker: Checker) -> None:
+    """Random words in layout and tables: a verdict each time, and never a crash (sanitizers are on)."""
+    import random
+    noise = random.Random(1)
+    for _ in range(60):
+        image = checker.image()
+        start, end = image.symbols["__ro_tables_start"], image.symbols["__ro_tables_end"]
+        for _ in range(noise.choice((1, 3, 20))):
+            low = image.symbols["layout"] if noise.random() < 0.5 else start
+            high = low + 408 if low != start else end
+            place = noise.randrange(low, high, 8)
+            image.write64(place, noise.choice((0, 1, 3, noise.getrandbits(64), noise.getrandbits(33), image.read64(place) ^ 1 << noise.randrange(64))))
+        assert checker.planted(image).status in (0, 1)
+
+
+def test_given_files_explicitly(checker: Checker) -> None:
+    must("dtc", "-q", "-@", "-I", "dts", "-O", "dtb", "-o", OUT / "board.dtb", HERE / "board/board.dts")
+    verdict = checker(checker.good / "bulkhead.elf", "--dtb", OUT / "board.dtb", "--board", HERE / "board/board.yaml")
+    assert verdict.status == 0, verdict.text
+
+
+# ---------------------------------------------------------------- the program itself
+
+def test_manual_is_in_the_documentation(checker: Checker) -> None:
+    manual = run(checker.program, "--manual").stdout
+    assert manual.strip() in (REPO / "docs/checker.md").read_text()
+
+
+def test_other_compiler(checker: Checker) -> None:
+    if shutil.which("clang") is None:
+        pytest.skip("clang is not installed")
+    must("clang", "-std=c11", "-D_GNU_SOURCE", *WARNINGS, "-Isrc/include", "-Isrc/check", "-fsyntax-only",
+         *sorted((REPO / "src/check").glob("*.c")))
+
+
+def test_static_analysis(checker: Checker) -> None:
+    if shutil.which("cppcheck") is None:
+        pytest.skip("cppcheck is not installed")
+    must("cppcheck", "--quiet", "--error-exitcode=1", "--enable=warning,portability,performance", "--inline-suppr",
+         "--suppress=missingIncludeSystem", "-Isrc/include", "-Isrc/check", "src/check")
+
+
+def test_shares_no_code() -> None:
+    """The generator includes nothing of the checker's and the other way round; of src/ only layout.h."""
+    for file in (REPO / "src/check").glob("*.[ch]"):
+        for line in file.read_text().splitlines():
+            if line.startswith("#include") and "hv/" in line:
+                assert line == "#include <hv/layout.h>"
+    assert compile_checker is not None
