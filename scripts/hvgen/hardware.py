@@ -19,6 +19,7 @@ GICV2 = ("arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic", "arm,gic-v2",
 TIMERS = ("arm,armv8-timer", "arm,armv7-timer")
 PSCI = ("arm,psci-1.0", "arm,psci-0.2", "arm,psci")
 REDIST_STRIDE = 0x20000                            # two frames of 64 KiB; GICv4 has four (IHI 0069 12.10)
+GICC_SIZE = 0x2000                                 # GICC_DIR is in the second page (IHI 0048 4.1.2)
 AFFINITY = 0xff00ffffff                            # Aff3 and Aff2..Aff0 (DDI 0487, MPIDR_EL1)
 
 # Nodes that hold no device although they may have a `reg`.
@@ -219,7 +220,8 @@ def _gic(tree: Tree, node: Node, board: BoardFile, place: Span, wrong: list[Diag
         wrong.append(Diagnostic("BOARD-NO-GIC", place, f"{node.path} is a GICv2 that names {len(regs)} of 4 register ranges: distributor, CPU interface, "
                                 "and for guests GICH and GICV", fix="complete its 'reg' in a board.dts of your own, from the SoC's manual"))
         return None
-    return Gic(2, node.path, regs[0], (), 0, regs[1], regs[2], regs[3], maintenance, regs + frames)
+    cpu, vcpu = (Region(r.base, max(r.size, GICC_SIZE)) for r in (regs[1], regs[3]))   # some trees name the first page only
+    return Gic(2, node.path, regs[0], (), 0, cpu, regs[2], vcpu, maintenance, (regs[0], cpu, regs[2], vcpu, *regs[4:], *frames))
 
 
 def _timer(tree: Tree, gic: Node, place: Span, wrong: list[Diagnostic]) -> Optional[Timer]:

@@ -95,6 +95,18 @@ static void find_cpus(struct board *board)
     }
 }
 
+/* GICC and GICV have two pages (IHI 0048 4.1.2, 5.5); some trees name the first only. */
+static void add_gicv2_pages(struct board *board)
+{
+    uint64_t base, size;
+
+    for (int n = 1; board->gic_version == 2 && n <= 3; n += 2) {
+        if (dt_reg(&board->dt, board->gic, n, &base, &size) > 0) {
+            ranges_add_pages(&board->gic_regions, base, 2 * PAGE_SIZE, board->dt.nodes[board->gic].path, (uint32_t)board->gic);
+        }
+    }
+}
+
 /* The interrupt controller that the CPUs hang on, with all that belongs to it. */
 static void find_gic(struct board *board, const char *name)
 {
@@ -118,6 +130,7 @@ static void find_gic(struct board *board, const char *name)
             add_regs(dt, i, &board->gic_regions, true);
         }
     }
+    add_gicv2_pages(board);
 }
 
 static void find_iommus(struct board *board)

@@ -169,8 +169,9 @@ def run_all(corpus: Path, work: Path, tools: Optional[Tools], names: tuple[str, 
 
 def summary(outcomes: list[Outcome]) -> str:
     done = [o for o in outcomes if o.stage == "done"]
-    lines = [f"{len(outcomes)} devicetrees, {len(done)} of them with two partitions from board-from-dtb to the end, "
-             f"{sum(o.devices for o in done)} devices given away"]
+    silent = sum(any(n.startswith("console: no") for n in o.notes) for o in done)
+    lines = [f"{len(outcomes)} devicetrees, {len(done)} of them planned, linked and checked with two partitions "
+             f"({sum(o.devices for o in done)} devices given away, {silent} boards without a known serial port)"]
     groups: dict[tuple[str, ...], list[str]] = collections.defaultdict(list)
     for outcome in outcomes:
         if outcome.stage != "done":

@@ -101,6 +101,17 @@ def test_gic_with_several_redistributors_its_and_stride() -> None:
     assert Region(0x8100000, 0x20000) in hw.gic.regions and len(hw.gic.regions) == 4
 
 
+def test_gicv2_frames_have_two_pages_at_least() -> None:
+    hw = board(head=HEAD.replace('"arm,gic-v3"', '"qcom,msm-qgic2"').replace(
+        "<0 0x80a0000 0x40000>", "<0 0x8010000 0x1000>, <0 0x8020000 0x1000>, <0 0x8030000 0x1000>"))
+    assert hw.gic and hw.gic.cpu == Region(0x8010000, 0x2000) and hw.gic.vcpu == Region(0x8030000, 0x2000)
+
+
+def test_gicv2_without_a_virtual_interface_is_refused() -> None:
+    text, = refusals(head=HEAD.replace('"arm,gic-v3"', '"arm,gic-400"'))
+    assert text.startswith("b/board.dts: error[BOARD-NO-GIC]: /gic@8000000 is a GICv2 that names 2 of 4 register ranges")
+
+
 def test_gicv2() -> None:
     hw = board(head=HEAD.replace('"arm,gic-v3"', '"arm,gic-400"').replace(
         "<0 0x80a0000 0x40000>", "<0 0x8010000 0x2000>, <0 0x8020000 0x2000>, <0 0x8030000 0x2000>"))
