@@ -199,6 +199,7 @@ def test_uboot_as_a_guest(build, machine):
     cpus: [0]
     memory: 256 MiB
     image: {{raw: {UBOOT}, offset: 0x200000}}
+    devices: [/flash@0]
     console: vuart
 """
     one = machine(qemu(build.text("uboot", system(entry, hello("[1]")))))
