@@ -453,7 +453,7 @@ class _Maker:
         clock.props["compatible"] = string("fixed-clock")
         clock.props["#clock-cells"] = cells(0)
         clock.props["clock-frequency"] = cells(VUART_CLOCK_HZ)
-        clock.props["clock-output-names"] = string("clk24mhz")
+        clock.props["clock-output-names"] = string("vuart-clock")
         phandle = self._new_phandle()
         clock.props["phandle"] = cells(phandle)
         uart = self.root.child(f"serial@{vuart.ipa:x}")

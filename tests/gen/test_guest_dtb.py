@@ -11,7 +11,7 @@ import samples
 from hvgen import addresses
 from hvgen.fdt import Tree, parse
 from hvgen.guest_dtb import guest_dtb
-from hvgen.model import Gic, Plan, Region
+from hvgen.model import Gic, Mapping, Plan, Region, Span
 from samples import GIB, MIB
 
 
@@ -192,7 +192,9 @@ def test_gicv2() -> None:
     hw = samples.hardware(text)
     hw = replace(hw, gic=Gic(2, "/soc/interrupt-controller@8000000", Region(0x8000000, 0x10000), (), 0x20000,
                              Region(0x8010000, 0x2000), Region(0x8030000, 0x2000), Region(0x8040000, 0x2000), 25, ()))
-    plan = samples.plan(hw, [samples.partition(hw, 0, "a", [0], [samples.ram_mapping(GIB, 2 * GIB, 2 * MIB)])])
+    part = samples.partition(hw, 0, "a", [0], [samples.ram_mapping(GIB, 2 * GIB, 2 * MIB)])
+    gicv = Mapping(0x8010000, 0x8040000, 0x2000, "device", "/soc/interrupt-controller@8000000", Span(""))
+    plan = samples.plan(hw, [replace(part, mappings=(gicv, *part.mappings))])
     gic = trees(plan)[0].nodes["/soc/interrupt-controller@8000000"]
     assert addresses.regs(gic) == (Region(0x8000000, 0x10000), Region(0x8010000, 0x2000))
 
@@ -213,6 +215,7 @@ def test_virtual_uart() -> None:
     assert uart.cells("interrupts") == (0, 1, 4)
     clock = tree.by_phandle[uart.cells("clocks")[0]]
     assert clock.is_a("fixed-clock") and clock.cell("clock-frequency", 0) == 24_000_000
+    assert clock.string("clock-output-names") == "vuart-clock"      # unlike any of the board: names are unique in Linux
     assert tree.nodes["/chosen"].string("stdout-path") == uart.path
     assert tree.nodes["/aliases"].string("serial0") == uart.path
     assert "/soc/uart@9000000" not in tree.nodes
