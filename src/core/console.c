@@ -24,6 +24,7 @@
 struct ring {
     uint32_t head, tail;    /* free-running; head is the writer's, tail the port holder's */
     uint32_t lines_in, lines_out;
+    uint64_t grown;         /* when it last got a character */
     uint8_t  text[RING_SIZE];
 };
 
@@ -33,6 +34,7 @@ static bool     port_shared;    /* other cores run, so the lock counts */
 static uint32_t line_owner = NOBODY;
 static uint64_t line_grown;     /* when the line last grew */
 static uint32_t focus;
+static uint32_t alarm;          /* 1: the console's core will look after what is left */
 static bool     escape;         /* Ctrl-a was the last key */
 static uint8_t  last;           /* last character sent */
 static uint8_t  message[MESSAGE_SIZE];  /* the hypervisor's, while it is put together */
@@ -102,6 +104,15 @@ static uint32_t ring_count(const struct ring *ring)
     return __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) - ring->tail;
 }
 
+static bool rests(uint64_t grown)
+{
+    return arch_time_ns() - grown >= REST_NS;
+}
+
+/*
+ * A partition begins a line where nobody's line is being written; a whole line and the focus's characters
+ * at once, the beginning of another's line once it rests (a prompt).
+ */
 static bool ring_may_start(uint32_t partition)
 {
     const struct ring *ring = &rings[partition];
@@ -110,10 +121,11 @@ static bool ring_may_start(uint32_t partition)
     if (count == 0 || count >= RING_URGENT) {
         return count != 0;
     }
-    if (partition != focus && __atomic_load_n(&ring->lines_in, __ATOMIC_RELAXED) == ring->lines_out) {
+    if (line_owner != NOBODY && !rests(line_grown)) {
         return false;
     }
-    return line_owner == NOBODY || arch_time_ns() - line_grown >= REST_NS;
+    return partition == focus || __atomic_load_n(&ring->lines_in, __ATOMIC_RELAXED) != ring->lines_out ||
+           rests(ring->grown);
 }
 
 /* The partition whose character comes next, or NOBODY. */
@@ -160,16 +172,46 @@ static bool port_fill(void)
     return false;
 }
 
-bool console_drain(void)
+static bool rings_empty(void)
 {
-    bool left;
-
-    if (!port_try()) {
-        return true;
+    for (uint32_t i = 0; i < layout.partition_count; i++) {
+        if (ring_count(&rings[i]) != 0) {
+            return false;
+        }
     }
-    left = port_fill();
-    port_release();
-    return left;
+    return true;
+}
+
+/* Moves what can be moved; what stays is left to the console's core, if there is one. */
+static void console_drain(void)
+{
+    bool left = true;
+
+    if (port_try()) {
+        left = port_fill() || !rings_empty();
+        port_release();
+    }
+    if (left && layout.console_irq != 0 && __atomic_exchange_n(&alarm, 1u, __ATOMIC_ACQ_REL) == 0) {
+        arch_kick(layout.console_cpu);
+    }
+}
+
+void console_tick(void)
+{
+    bool left = true;
+
+    if (__atomic_load_n(&alarm, __ATOMIC_ACQUIRE) == 0) {
+        return;
+    }
+    __atomic_store_n(&alarm, 0u, __ATOMIC_RELEASE);
+    if (port_try()) {
+        left = port_fill() || !rings_empty();
+        port_release();
+    }
+    if (left) {
+        __atomic_store_n(&alarm, 1u, __ATOMIC_RELEASE);
+    }
+    arch_alarm(left ? REST_NS : 0);
 }
 
 bool console_ready(uint32_t partition)
@@ -179,7 +221,7 @@ bool console_ready(uint32_t partition)
     if (ring->head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) < RING_SIZE) {
         return true;
     }
-    (void)console_drain();
+    console_drain();
     return ring->head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) < RING_SIZE;
 }
 
@@ -192,11 +234,12 @@ bool console_put(uint32_t partition, uint8_t character)
         return false;
     }
     ring->text[head % RING_SIZE] = character;
+    ring->grown = arch_time_ns();
     if (character == '\n') {
         __atomic_store_n(&ring->lines_in, ring->lines_in + 1u, __ATOMIC_RELAXED);
     }
     __atomic_store_n(&ring->head, head + 1u, __ATOMIC_RELEASE);
-    (void)console_drain();
+    console_drain();
     return true;
 }
 

@@ -28,7 +28,7 @@
 
 struct vuart {
     uint32_t head, tail;           /* of the receive FIFO, free-running; head is the console core's */
-    uint32_t mask, raw_tx;         /* IMSC; INT_TX while the transmit interrupt stands */
+    uint32_t mask, raw;            /* IMSC; interrupts that stand: INT_TX from a write, INT_RX from a character */
     uint32_t control[REG_COUNT];   /* registers 0x20..0x3c that have no effect here */
     uint8_t  fifo[FIFO_SIZE];
 };
@@ -43,7 +43,7 @@ static uint32_t vuart_count(const struct vuart *vuart)
 
 static uint32_t vuart_raw(const struct vuart *vuart)
 {
-    return vuart->raw_tx | (vuart_count(vuart) != 0 ? INT_RX : 0);
+    return __atomic_load_n(&vuart->raw, __ATOMIC_RELAXED);
 }
 
 static void vuart_line(uint32_t partition)
@@ -60,7 +60,7 @@ void vuart_reset(uint32_t partition)
 
     vuart->tail = vuart->head;
     vuart->mask = 0;
-    vuart->raw_tx = 0;
+    vuart->raw = 0;
     for (uint32_t i = 0; i < REG_COUNT; i++) {
         vuart->control[i] = 0;
     }
@@ -78,6 +78,12 @@ static uint32_t read_data(uint32_t partition)
     }
     character = vuart->fifo[tail % FIFO_SIZE];
     __atomic_store_n(&vuart->tail, tail + 1u, __ATOMIC_RELEASE);
+    if (vuart_count(vuart) == 0) {
+        __atomic_fetch_and(&vuart->raw, ~INT_RX, __ATOMIC_RELAXED);
+        if (vuart_count(vuart) != 0) {  /* one came in between */
+            __atomic_fetch_or(&vuart->raw, INT_RX, __ATOMIC_RELAXED);
+        }
+    }
     vuart_line(partition);
     return character;
 }
@@ -116,13 +122,13 @@ void vuart_write(uint32_t partition, uint64_t offset, uint64_t value)
     switch (offset) {
     case DR:
         (void)console_put(partition, (uint8_t)value);
-        vuart->raw_tx = INT_TX;
+        __atomic_fetch_or(&vuart->raw, INT_TX, __ATOMIC_RELAXED);
         break;
     case IMSC:
         vuart->mask = (uint32_t)value & 0x7ffu;
         break;
     case ICR:
-        vuart->raw_tx &= ~(uint32_t)value;
+        __atomic_fetch_and(&vuart->raw, ~(uint32_t)value, __ATOMIC_RELAXED);
         break;
     default:
         if (offset >= 0x20u && offset < 0x20u + 4u * REG_COUNT) {
@@ -143,6 +149,7 @@ bool vuart_receive(uint32_t partition, uint8_t character)
     }
     vuart->fifo[head % FIFO_SIZE] = character;
     __atomic_store_n(&vuart->head, head + 1u, __ATOMIC_RELEASE);
+    __atomic_fetch_or(&vuart->raw, INT_RX, __ATOMIC_RELAXED);
     vuart_line(partition);
     return true;
 }

@@ -12,7 +12,8 @@
 #define CNTHCTL_GUEST       UINT64_C(3)   /* EL1 may use the physical counter and timer (D19.12.4) */
 #define SCTLR_EL1_RESET     UINT64_C(0x30d00800)
 #define HCR_GUEST                                                                                        \
-    (HCR_VM | HCR_SWIO | HCR_PTW | HCR_AMO | HCR_FB | HCR_BSU_IS | HCR_TSC | HCR_RW | HCR_APK | HCR_API)
+    (HCR_VM | HCR_SWIO | HCR_PTW | HCR_AMO | HCR_FB | HCR_BSU_IS | HCR_TSC | HCR_TIDCP | HCR_TACR | \
+     HCR_RW | HCR_APK | HCR_API)
 
 /* Register encodings that assemblers know only with their extension. */
 #define HCRX_EL2            S3_4_C1_C2_2
@@ -91,6 +92,7 @@ void cpu_init(uint32_t index)
     sysreg_write(vpidr_el2, sysreg_read(midr_el1));
     sysreg_write(vmpidr_el2, part->vcpus[core->vcpu].vmpidr);
     sysreg_write(cnthctl_el2, CNTHCTL_GUEST);
+    sysreg_write(cnthp_ctl_el2, 0);
     sysreg_write(hstr_el2, 0);
     sysreg_write(mdcr_el2, bits(sysreg_read(pmcr_el0), 15, 11));  /* HPMN: all counters are the guest's */
     open_extensions();
@@ -185,6 +187,16 @@ void arch_wait(struct vcpu *vcpu, bool sleep)
     }
     while (gic_take(cpu)) {
     }
+}
+
+/* The EL2 physical timer; only the console uses it, so each call replaces the last. */
+void arch_alarm(uint64_t ns)
+{
+    uint64_t ticks = ns * (sysreg_read(cntfrq_el0) / 1000u) / UINT64_C(1000000);
+
+    sysreg_write(cnthp_cval_el2, sysreg_read(cntpct_el0) + ticks);
+    sysreg_write(cnthp_ctl_el2, ns != 0 ? 1 : 0);
+    isb();
 }
 
 uint64_t arch_counter(void)

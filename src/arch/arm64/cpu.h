@@ -23,6 +23,7 @@ struct vgic_cpu {
     uint32_t pending;        /* software interrupts waiting for a list register, atomic; see vgic.h */
     uint32_t enabled;        /* INTIDs 0..31 that the guest enabled */
     uint32_t lr_mask;        /* list registers of this core that are used, one bit each */
+    uint32_t foreign_sgis;   /* SGIs to nobody of the partition since its start; the first is reported */
     uint32_t asleep;         /* GICR_WAKER.ProcessorSleep */
     struct vgic_dist *dist;  /* the partition's */
     uint64_t redist;         /* SGI_base of the core's physical redistributor */

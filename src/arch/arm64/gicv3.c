@@ -95,6 +95,8 @@ static HV_COLD void gic_init_private(uint64_t sgi_base, bool direct)
             mmio_write32(sgi_base + GICD_ISENABLER, 1u << layout.gic.maintenance);
         }
         mmio_write32(sgi_base + GICD_ISENABLER, 1u << kick);
+        gic_set_priority(sgi_base, layout.htimer_intid, 0);
+        mmio_write32(sgi_base + GICD_ISENABLER, 1u << layout.htimer_intid);
     }
 }
 
@@ -172,8 +174,11 @@ static HV_COLD void gic_own_interrupt(struct cpu *cpu, uint32_t intid)
 {
     if (intid == layout.uart.intid) {
         console_input();
-    } else {
+    } else if (intid != layout.htimer_intid) {
         vgic_refill(cpu);
+    }
+    if (cpu->vcpu.cpu == layout.console_cpu) {
+        console_tick();
     }
     gic_finish(intid);
 }
@@ -185,7 +190,7 @@ bool gic_take(struct cpu *cpu)
     if (intid >= GIC_SPURIOUS) {
         return false;
     }
-    if (intid < 16u || intid == layout.gic.maintenance || intid == layout.uart.intid) {
+    if (intid < 32u ? (cpu->vcpu.config->ppi_mask >> intid & 1u) == 0 : intid == layout.uart.intid) {
         gic_own_interrupt(cpu, intid);
     } else {
         sysreg_write(ICC_EOIR1_EL1, intid);

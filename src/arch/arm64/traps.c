@@ -92,6 +92,7 @@ static HV_COLD void inject_undefined(void)
 #define SYSREG_ISS(op0, op1, crn, crm, op2) \
     ((op0) << 20 | (op2) << 17 | (op1) << 14 | (crn) << 10 | (crm) << 1)
 #define ISS_SYSREG_MASK  0x3ffc1eu
+#define ISS_ACTLR        SYSREG_ISS(3u, 0u, 1u, 0u, 1u)
 #define ISS_PMR          SYSREG_ISS(3u, 0u, 4u, 6u, 0u)
 #define ISS_DIR          SYSREG_ISS(3u, 0u, 12u, 11u, 1u)
 #define ISS_RPR          SYSREG_ISS(3u, 0u, 12u, 11u, 3u)
@@ -122,6 +123,8 @@ static bool sysreg_guest_write(struct cpu *cpu, uint64_t iss, uint64_t value)
     case ISS_CTLR:
         sysreg_write(ICC_CTLR_EL1, value);
         return true;
+    case ISS_ACTLR:  /* controls of the core itself, some of them shared: as if there were none */
+        return true;
     case ISS_DIR:
         if (owns_interrupt(cpu->vcpu.config, value & 0xffffffu)) {
             sysreg_write(ICC_DIR_EL1, value);
@@ -135,6 +138,8 @@ static bool sysreg_guest_write(struct cpu *cpu, uint64_t iss, uint64_t value)
 static bool sysreg_guest_read(uint64_t iss, uint64_t *value)
 {
     switch (iss & ISS_SYSREG_MASK) {
+    case ISS_ACTLR:
+        return true;
     case ISS_PMR:
         *value = sysreg_read(ICC_PMR_EL1);
         return true;
@@ -226,9 +231,33 @@ static HV_COLD void memory_fault(struct cpu *cpu, uint64_t esr, const struct acc
     guest_fault(cpu, &fault);
 }
 
-static uint64_t fault_ipa(void)
+/* Address of the access; during a stage-1 walk, FAR holds the address walked for, so only the page is known. */
+static inline uint64_t fault_ipa(uint64_t esr)
 {
-    return (sysreg_read(hpfar_el2) & UINT64_C(0xffffffffff0)) << 8 | (sysreg_read(far_el2) & 0xfffu);
+    uint64_t page = (sysreg_read(hpfar_el2) & UINT64_C(0xffffffffff0)) << 8;
+
+    return (esr & ISS_S1PTW) != 0 ? page : page | (sysreg_read(far_el2) & 0xfffu);
+}
+
+static bool is_emulated(const struct cpu *cpu, uint64_t ipa)
+{
+    const struct layout_partition *config = cpu->vcpu.config;
+
+    return ipa - layout.gic.dist.raw < 0x10000u ||
+           (config->vuart.intid != 0 && ipa - config->vuart.base.raw < HV_PAGE_SIZE) ||
+           ipa - layout.gic.redist[0].raw < (uint64_t)config->vcpu_count * layout.gic.redist_stride;
+}
+
+/* The fault in words: what the guest did. */
+static const char *data_fault_text(const struct cpu *cpu, uint64_t esr, uint64_t ipa)
+{
+    if ((esr & ISS_S1PTW) != 0) {
+        return "its page tables lie at";
+    }
+    if ((esr & ISS_ISV) == 0 && is_emulated(cpu, ipa)) {
+        return "a pair, vector, exclusive or write-back instruction on the emulated register";
+    }
+    return (esr & ISS_WNR) != 0 ? "write to" : "read of";
 }
 
 /* Every data abort that is not a plain access to the distributor. */
@@ -236,7 +265,7 @@ static HV_COLD void data_abort(struct cpu *cpu, uint64_t esr)
 {
     uint32_t reg = (uint32_t)bits(esr, 20, 16);
     struct access access = {
-        .ipa = fault_ipa(),
+        .ipa = fault_ipa(esr),
         .size = 1u << bits(esr, 23, 22),
         .write = (esr & ISS_WNR) != 0,
         .value = reg == 31 ? 0 : cpu->x[reg],
@@ -248,8 +277,7 @@ static HV_COLD void data_abort(struct cpu *cpu, uint64_t esr)
     }
     if ((esr & (ISS_ISV | ISS_S1PTW)) != ISS_ISV || (access.ipa & (access.size - 1u)) != 0 ||
         !access_emulated(cpu, &access)) {
-        memory_fault(cpu, esr, &access,
-                     (esr & ISS_S1PTW) != 0 ? "page table at" : access.write ? "write to" : "read of");
+        memory_fault(cpu, esr, &access, data_fault_text(cpu, esr, access.ipa));
         return;
     }
     if (!access.write && reg != 31) {
@@ -262,7 +290,7 @@ static HV_COLD void data_abort(struct cpu *cpu, uint64_t esr)
 /* The hot path: an aligned word of the distributor's first page, from or to x0..x18. */
 void trap_data_abort(struct cpu *cpu, uint64_t esr)
 {
-    uint64_t offset = fault_ipa() - layout.gic.dist.raw;
+    uint64_t offset = fault_ipa(0) - layout.gic.dist.raw;
     uint64_t *reg = &cpu->x[bits(esr, 20, 16)];
 
     if ((esr & ISS_WORD_MASK) != ISS_WORD || (offset & ~UINT64_C(0xffc)) != 0) {
@@ -279,13 +307,14 @@ void trap_data_abort(struct cpu *cpu, uint64_t esr)
 
 static HV_COLD void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
 {
-    struct access access = { .ipa = fault_ipa() };
+    struct access access = { .ipa = fault_ipa(esr) };
+    const char *what = (esr & ISS_S1PTW) != 0 ? "its page tables lie at" : "instruction fetch from";
 
     if (vcpu_must_halt(&cpu->vcpu)) {
         vcpu_wait(&cpu->vcpu);
         return;
     }
-    memory_fault(cpu, esr & ~ISS_ISV, &access, "instruction fetch from");
+    memory_fault(cpu, esr & ~ISS_ISV, &access, what);
 }
 
 HV_COLD void trap_slow(struct cpu *cpu, uint64_t esr)

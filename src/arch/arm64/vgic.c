@@ -5,6 +5,7 @@
  * GIC behind the priority mask, so nothing has to be queued.
  */
 #include <hv/arch.h>
+#include <hv/console.h>
 #include <hv/types.h>
 
 #include "gic.h"
@@ -207,6 +208,15 @@ static inline bool sgi_to_self(struct cpu *cpu, uint32_t sgi, uint64_t targets)
     return true;
 }
 
+/* The architecture ignores targets that do not exist; people should hear of it all the same. */
+static HV_COLD void report_foreign(struct cpu *cpu, uint32_t sgi, uint64_t value)
+{
+    if (cpu->vgic.foreign_sgis++ == 0) {
+        print("%s, vcpu %u: SGI %u to cores that it does not have (0x%lx) is ignored; said once\n",
+              cpu->vcpu.config->name, cpu->vcpu.index, sgi, value);
+    }
+}
+
 void vgic_write_sgi1r(struct cpu *cpu, uint64_t value)
 {
     uint32_t sgi = (uint32_t)bits(value, 27, 24);
@@ -214,6 +224,9 @@ void vgic_write_sgi1r(struct cpu *cpu, uint64_t value)
 
     if (sgi_to_self(cpu, sgi, targets)) {
         return;
+    }
+    if ((value >> 40 & 1u) == 0 && (value & 0xffffu) != (targets >> (16u * bits(value, 17, 16)) & 0xffffu)) {
+        report_foreign(cpu, sgi, value);
     }
     for (; targets != 0; targets &= targets - 1u) {
         const struct layout_vcpu *target = &cpu->vcpu.config->vcpus[__builtin_ctzll(targets)];
@@ -275,6 +288,7 @@ HV_COLD void vgic_reset_core(struct cpu *cpu)
     mmio_write32(cpu->vgic.redist + GICD_ICACTIVER, mine);
     mmio_write32(cpu->vgic.redist + GICD_ICPENDR, mine);
     cpu->vgic.enabled = 0;
+    cpu->vgic.foreign_sgis = 0;
     cpu->vgic.asleep = GICR_WAKER_SLEEP;
     __atomic_store_n(&cpu->vgic.pending, 0, __ATOMIC_RELAXED);
     if (cpu->direct) {

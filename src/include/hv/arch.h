@@ -39,6 +39,9 @@ void arch_wait_end(struct vcpu *vcpu);
 /* Handles the hypervisor's interrupts; with `sleep`, first sleeps until there is one or a kick. */
 void arch_wait(struct vcpu *vcpu, bool sleep);
 
+/* console_tick() will be called on this core in `ns` nanoseconds; 0: not any more. */
+void arch_alarm(uint64_t ns);
+
 /* Level of a virtual device's interrupt line, seen by vcpu 0's core or any other of the partition. */
 void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool level);
 

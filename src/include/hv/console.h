@@ -34,7 +34,7 @@ bool console_ready(uint32_t partition);
 /* The receive interrupt: moves characters to the partition that has the focus; Ctrl-a commands. */
 void console_input(void);
 
-/* Output that still waits goes to the port as far as it takes it. True: something is left. */
-bool console_drain(void);
+/* On the console's core, after a kick or its alarm: output that waits goes on. */
+void console_tick(void);
 
 #endif
