@@ -30,7 +30,7 @@ class Config:
 
 def load(folder: str, out: str, root: str) -> Config:
     """All errors of a run are reported together: syntax, board, images, rules; placement if these are right."""
-    described, found = system.read(os.path.join(folder, "system.yaml"), out, root)
+    described, found = system.read(os.path.normpath(os.path.join(folder, "system.yaml")), out, root)
     if described is None:
         raise Refused(found)
     images, wrong = guest_images.inspect_all(described, out)

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from .diag import Diagnostic, Refused, did_you_mean
+from .diag import Diagnostic, Refused, did_you_mean, nearest, size_text
 from .model import DeviceSpec, ImageSpec, MemorySpec, Partition, Span, System
 
 SYSTEM_KEYS = ("board", "partitions", "pools", "channels")
@@ -109,8 +109,9 @@ def _compose(text: str, file: str) -> Optional[Node]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         span = Span(file, mark.line + 1, mark.column + 1) if mark else Span(file)
-        context = f"{error.context}: " if error.context and not mark else ""
-        raise Refused([Diagnostic("YAML-SYNTAX", span, f"not valid YAML: {context}{error.problem}")]) from None
+        problem = str(error.problem or error.context)
+        raise Refused([Diagnostic("YAML-SYNTAX", span, f"not valid YAML: {problem}",
+                                  fix="indent with blanks" if "'\\t'" in problem else "")]) from None
     except YAMLError as error:
         first = str(error).strip().splitlines()[0]
         raise Refused([Diagnostic("YAML-SYNTAX", Span(file), f"not valid YAML: {first}")]) from None
@@ -126,10 +127,14 @@ def _kind(node: Node) -> str:
     return f"'{text}'" if text else "nothing"
 
 
-def _mapping(r: _Reader, node: Node, what: str, twice: str = "KEY-DUPLICATE") -> Optional[dict[str, tuple[Node, Node]]]:
+def _mapping(r: _Reader, node: Node, what: str, twice: str = "KEY-DUPLICATE",
+             example: str = "") -> Optional[dict[str, tuple[Node, Node]]]:
     """Keys to (key node, value node); a key given twice is an error."""
     if not isinstance(node, MappingNode):
-        r.error("VALUE-TYPE", node, f"{what} must be a mapping (key: value), not {_kind(node)}")
+        if isinstance(node, ScalarNode) and _text(node):
+            example = example.replace("FILE", _text(node))
+        r.error("VALUE-TYPE", node, f"{what} must be a mapping (key: value), not {_kind(node)}",
+                f"write {example}" if example else "")
         return None
     out: dict[str, tuple[Node, Node]] = {}
     for key, value in node.value:
@@ -144,16 +149,20 @@ def _mapping(r: _Reader, node: Node, what: str, twice: str = "KEY-DUPLICATE") ->
     return out
 
 
-def _keys(r: _Reader, node: Node, what: str, known: Iterable[str]) -> Optional[dict[str, Node]]:
-    """Values by key; unknown keys are errors."""
-    entries = _mapping(r, node, what)
+def _keys(r: _Reader, node: Node, what: str, known: Iterable[str], example: str = "") -> Optional[dict[str, Node]]:
+    """Values by key.  Unknown keys are errors; what stands under a mistyped one is read all the same."""
+    entries = _mapping(r, node, what, example=example)
     if entries is None:
         return None
-    for name, (key, _) in entries.items():
+    found = {name: value for name, (_, value) in entries.items() if name in known}
+    for name, (key, value) in entries.items():
         if name not in known:
-            fix = did_you_mean(name, known) or f"known keys: {', '.join(known)}"
-            r.error("KEY-UNKNOWN", key, f"unknown key '{name}' in {what}", fix)
-    return {name: value for name, (_, value) in entries.items() if name in known}
+            meant = nearest(name, known)
+            r.error("KEY-UNKNOWN", key, f"unknown key '{name}' in {what}",
+                    f"did you mean '{meant}'?" if meant else f"known keys: {', '.join(known)}")
+            if meant:
+                found.setdefault(meant, value)
+    return found
 
 
 def _sequence(r: _Reader, node: Node, what: str) -> Optional[list[Node]]:
@@ -177,7 +186,8 @@ def _choice(r: _Reader, node: Node, what: str, choices: tuple[str, ...]) -> Opti
     if word is None or word in choices:
         return word
     r.error("VALUE-CHOICE", node, f"{what} cannot be '{word}'",
-            did_you_mean(word, choices) or f"one of: {', '.join(choices)}")
+            did_you_mean(word, choices) or (f"one of: {', '.join(choices)}" if len(choices) > 1 else
+                                            f"the only choice is '{choices[0]}'"))
     return None
 
 
@@ -186,8 +196,18 @@ def _number(r: _Reader, node: Node, what: str) -> Optional[int]:
     text = _text(node) if isinstance(node, ScalarNode) else ""
     if re.fullmatch(r"0x[0-9a-fA-F_]+|[0-9][0-9_]*", text):
         return int(text.replace("_", ""), 0) if not re.fullmatch(r"0[0-9_]+", text) else int(text.replace("_", ""))
-    r.error("VALUE-TYPE", node, f"{what} must be a whole number, not {_kind(node)}")
+    r.error("VALUE-TYPE", node, f"{what} must be a whole number, not {_kind(node)}", _number_fix(text))
     return None
+
+
+def _number_fix(text: str) -> str:
+    match = QUANTITY.fullmatch(text)
+    if match and match[2] in SIZES and "." not in match[1]:
+        return f"in bytes, that is {int(match[1]) * SIZES[match[2]]:#x}"
+    span = re.fullmatch(r"(\d{1,3})-(\d{1,3})", text)
+    if span and int(span[1]) < int(span[2]) <= int(span[1]) + 64:
+        return f"one by one: {', '.join(map(str, range(int(span[1]), int(span[2]) + 1)))}"
+    return ""
 
 
 def _quantity(r: _Reader, node: Node, what: str, units: dict[str, int], example: str) -> Optional[int]:
@@ -198,7 +218,9 @@ def _quantity(r: _Reader, node: Node, what: str, units: dict[str, int], example:
     text = _text(node)
     match = QUANTITY.fullmatch(text)
     if match is None:
-        r.error("VALUE-TYPE", node, f"{what} must be a quantity such as {example}, not {_kind(node)}")
+        hexadecimal = re.fullmatch(r"0x[0-9a-fA-F_]+", text) if "KiB" in units else None
+        r.error("VALUE-TYPE", node, f"{what} must be a quantity such as {example}, not {_kind(node)}",
+                f"that is {size_text(int(text.replace('_', ''), 16))}" if hexadecimal else "")
         return None
     digits, unit = match.groups()
     if unit not in units:
@@ -284,7 +306,8 @@ def _partitions(r: _Reader, root: Node, keys: dict[str, Node]) -> list[Partition
     if node is None or (isinstance(node, ScalarNode) and not _text(node)):
         r.error("SYSTEM-EMPTY", node or root, "there are no partitions", fix)
         return []
-    entries = _mapping(r, node, "'partitions'", "NAME-DUPLICATE")
+    entries = _mapping(r, node, "'partitions'", "NAME-DUPLICATE",
+                       "each partition's name as a key, its own keys below it")
     if entries is not None and not entries:
         r.error("SYSTEM-EMPTY", node, "there are no partitions", fix)
     found = []
@@ -403,7 +426,7 @@ def _image(r: _Reader, what: str, key: Node, keys: dict[str, Node]) -> Optional[
 
 
 def _flat_image(r: _Reader, node: Node) -> Optional[ImageSpec]:
-    inner = _keys(r, node, "image", (*IMAGE_KEYS, "linux"))
+    inner = _keys(r, node, "image", (*IMAGE_KEYS, "linux"), "image: {raw: FILE} or image: {elf: FILE}")
     if inner is None:
         return None
     if "linux" in inner:
@@ -430,7 +453,7 @@ def _flat_image(r: _Reader, node: Node) -> Optional[ImageSpec]:
 
 
 def _linux(r: _Reader, node: Node) -> Optional[ImageSpec]:
-    inner = _keys(r, node, "linux", LINUX_KEYS)
+    inner = _keys(r, node, "linux", LINUX_KEYS, "linux: {kernel: FILE}")
     if inner is None:
         return None
     if "kernel" not in inner:

@@ -88,9 +88,21 @@ def test_all_errors_are_reported() -> None:
     for right, wrong in (("console:", "consoel:"), ("direct", "drect"), ("1 TiB", "1 TB"), ("board:", "baord:")):
         text = text.replace(right, wrong)
     described, found = system.parse(text, "s.yaml", environment={})
-    assert described is None
-    assert sorted(d.id for d in found) == ["ENV-UNSET", "ENV-UNSET", "KEY-MISSING", "KEY-UNKNOWN", "KEY-UNKNOWN",
+    assert described is not None and described.board == "some-board"     # what was mistyped is read all the same
+    assert sorted(d.id for d in found) == ["ENV-UNSET", "ENV-UNSET", "KEY-UNKNOWN", "KEY-UNKNOWN",
                                            "VALUE-CHOICE", "VALUE-UNIT"]
+
+
+@pytest.mark.parametrize("wrong, fix", [
+    ("cpus: [0-3]", "one by one: 0, 1, 2, 3"), ("memory: 0x4000000", "that is 64 MiB"),
+    ("memory: 64MB", "did you mean 'MiB'? (units: B, KiB, MiB, GiB, TiB)"), ("console: true", "the only choice is 'vuart'"),
+    ("image: x.bin", "write image: {raw: x.bin} or image: {elf: x.bin}"), ("linux: Image", "write linux: {kernel: Image}"),
+    ("image: {raw: x, offset: 64 KiB}", "in bytes, that is 0x10000"), ("devices: rtc", "write it in [ ]"),
+    ("memroy: 64 MiB", "did you mean 'memory'?"), ("\tcpus: [0]", "indent with blanks"),
+])
+def test_what_would_mend_it(wrong: str, fix: str) -> None:
+    _, found = system.parse(f"board: b\npartitions:\n  a:\n    {wrong}\n", "s.yaml", environment={})
+    assert fix in [d.fix for d in found]
 
 
 @pytest.mark.parametrize("text", [
