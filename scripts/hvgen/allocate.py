@@ -169,7 +169,7 @@ def _take_identical(part: Partition, free: tuple[Region, ...]) -> Optional[tuple
         got = (Region(room[0], memory.size),) if room else _scatter(None, memory.size, free)
     if got is None:
         return None
-    return tuple(Mapping(r.base, r.base, r.size, "ram", "ram", memory.span) for r in got)
+    return tuple(Mapping(r.base, r.base, r.size, "ram", "ram", memory.span) for r in sorted(got))
 
 
 def _take_range(ipa: Region, alignment: int, free: tuple[Region, ...]) -> Optional[tuple[Region, ...]]:

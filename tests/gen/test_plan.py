@@ -159,3 +159,17 @@ def test_random_systems_are_sound() -> None:
         except Refused:
             pass
     assert planned > 100
+
+
+def test_identical_memory_in_pieces_is_in_order() -> None:
+    banks = (Region(1 * GIB, 512 * MIB), Region(8 * GIB, 1 * GIB))
+    disk = DeviceSpec("/virtio_mmio@a000000", "unprotected")
+    ram = make(board(memory=banks), part("a", [0], 1280 * MIB, devices=(disk,))).partitions[0].ram
+    assert [m.pa for m in ram] == sorted(m.pa for m in ram) and all(m.ipa == m.pa for m in ram) and len(ram) == 2
+
+
+def test_warning_where_no_large_page_fits() -> None:
+    plan = make(board(), part("a", [0], 128 * MIB, memory=dict(guest=0x80001000)))
+    assert plan.partitions[0].ram[0].pa % (2 * MIB) == 0x1000 and plan.notes == ()
+    plan = make(board(), part("a", [0], 128 * MIB, memory=dict(guest=0x80001000, physical=0x50000000)))
+    assert "4 KiB pages" in plan.notes[0]
