@@ -29,6 +29,7 @@ void *alloc(size_t size);                                          /* zeroed */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void unusable(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));  /* exit 2 */
 uint8_t *read_file(const char *name, size_t *size);
+bool file_exists(const char *name);
 
 struct range {
     uint64_t base;
@@ -91,6 +92,14 @@ const uint8_t *elf_at(const struct elf_image *elf, uint64_t pa, uint64_t size);
 const char *elf_string(const struct elf_image *elf, uint64_t pa);
 const char *elf_name_of(const struct elf_image *elf, uint64_t address);      /* a symbol, or the number */
 bool elf_symbol(const struct elf_image *elf, const char *name, uint64_t *value);
+/* A guest's ELF file. Segments at physical addresses; the entry as well. */
+struct elf_guest {
+    struct segment *segments;
+    size_t count, room;
+    uint64_t entry;
+};
+
+bool elf_guest_load(struct elf_guest *guest, const uint8_t *bytes, size_t size);
 const struct section *elf_section_of(const struct elf_image *elf, uint64_t pa);
 
 /* ---------------------------------------------------------------- devtree.c: board's and guests' trees */
@@ -128,6 +137,7 @@ int dt_find_phandle(const struct devtree *dt, uint32_t phandle);
 bool dt_is_under(const struct devtree *dt, int node, int ancestor);
 /* The index-th register range that the CPU can reach, as the CPU sees it. */
 bool dt_reg(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size);
+void dt_initrd(const struct devtree *dt, uint64_t *start, uint64_t *end);   /* of /chosen; both 0: none */
 bool dt_interrupt(const struct devtree *dt, int node, int index, struct dt_interrupt *found);
 bool dt_interrupt_behind(const struct devtree *dt, int nexus, int index, struct dt_interrupt *found);
 
@@ -161,6 +171,8 @@ void board_take_uart(struct board *board, uint64_t base);   /* the console that 
 
 /* ---------------------------------------------------------------- spec.c: system.yaml */
 
+enum spec_kind { SPEC_RAW, SPEC_ELF, SPEC_LINUX };
+
 struct spec_device { const char *name; bool dma_unprotected; uint32_t line; int node; };
 
 struct spec_partition {
@@ -175,6 +187,9 @@ struct spec_partition {
     size_t device_count, device_room;
     bool direct, vuart;
     uint32_t on_fault;
+    enum spec_kind kind;
+    const char *image, *initrd;   /* files, variables expanded */
+    uint64_t offset;              /* raw */
 };
 
 struct spec {
@@ -284,6 +299,7 @@ struct world {
     struct board board;
     struct spec spec;
     const char *elf_name, *dtb_name;
+    const char *folders[4];   /* where images are looked for */
     uint64_t layout_pa;
     struct layout layout;
     struct layout_cpu *cpus;
@@ -340,6 +356,9 @@ void world_match(struct world *world);     /* partitions with system.yaml, devic
 void world_walk(struct world *world);      /* all tables whose registers are legal */
 bool ipa_to_pa(const struct part *part, uint64_t ipa, uint64_t *pa);      /* by layout.memory */
 bool pa_to_in(const struct walk *walk, uint64_t pa, uint64_t *in);        /* any address that leads there */
+/* The image bytes that will stand at a guest address, and how many follow; NULL: no image is copied there. */
+const uint8_t *image_at(const struct world *world, const struct part *part, uint64_t ipa, uint64_t *count);
+const char *part_tree(const struct world *world, const struct part *part, struct devtree *dt);  /* NULL, or what is wrong */
 const char *part_name(const struct world *world, uint32_t index);
 bool part_owns_spi(const struct part *part, uint32_t intid);
 

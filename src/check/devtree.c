@@ -269,6 +269,22 @@ bool dt_reg(const struct devtree *dt, int node, int index, uint64_t *base, uint6
     return false;
 }
 
+static uint64_t number(const struct devtree *dt, int node, const char *name)
+{
+    int size;
+    const void *value = dt_prop(dt, node, name, &size);
+
+    return value != NULL && size >= 4 ? cells(value, 0, size >= 8 ? 2 : 1) : 0;
+}
+
+void dt_initrd(const struct devtree *dt, uint64_t *start, uint64_t *end)
+{
+    int chosen = dt_find(dt, "/chosen");
+
+    *start = chosen >= 0 ? number(dt, chosen, "linux,initrd-start") : 0;
+    *end = chosen >= 0 ? number(dt, chosen, "linux,initrd-end") : 0;
+}
+
 /* ---------------------------------------------------------------- interrupts */
 
 /* An interrupt on its way to the GIC. */

@@ -34,6 +34,13 @@ static void load_segments(struct elf_image *image, Elf *elf, const char *name)
             header.p_filesz > file_size - header.p_offset || header.p_paddr > UINT64_MAX - header.p_memsz) {
             unusable("%s: program header %zu is damaged", name, i);
         }
+        for (size_t n = 0; n < image->segment_count; n++) {
+            const struct segment *other = &image->segments[n];
+
+            if (header.p_paddr < other->base + other->size && other->base < header.p_paddr + header.p_memsz) {
+                unusable("%s: two segments overlap at 0x%" PRIx64, name, (uint64_t)header.p_paddr);
+            }
+        }
         image->segments = grow(image->segments, sizeof(*segment), image->segment_count, &image->segment_room);
         segment = &image->segments[image->segment_count++];
         segment->base = header.p_paddr;
@@ -186,4 +193,41 @@ const struct section *elf_section_of(const struct elf_image *image, uint64_t pa)
         }
     }
     return NULL;
+}
+
+bool elf_guest_load(struct elf_guest *guest, const uint8_t *bytes, size_t size)
+{
+    Elf64_Ehdr header;
+    Elf64_Phdr segment;
+
+    if (size < sizeof(header)) {
+        return false;
+    }
+    memcpy(&header, bytes, sizeof(header));
+    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+        header.e_machine != EM_AARCH64 || header.e_phentsize != sizeof(segment)) {
+        return false;
+    }
+    guest->entry = header.e_entry;
+    for (size_t i = 0; i < header.e_phnum; i++) {
+        uint64_t at = header.e_phoff + i * sizeof(segment);
+
+        if (at > size || size - at < sizeof(segment)) {
+            return false;
+        }
+        memcpy(&segment, bytes + at, sizeof(segment));
+        if (segment.p_type != PT_LOAD || segment.p_memsz == 0) {
+            continue;
+        }
+        if (segment.p_offset > size || segment.p_filesz > size - segment.p_offset) {
+            return false;
+        }
+        guest->segments = grow(guest->segments, sizeof(guest->segments[0]), guest->count, &guest->room);
+        guest->segments[guest->count++] = (struct segment){
+            .base = segment.p_paddr, .size = segment.p_filesz, .virt = segment.p_vaddr, .bytes = (uint8_t *)(uintptr_t)(bytes + segment.p_offset)};
+        if (header.e_entry >= segment.p_vaddr && header.e_entry - segment.p_vaddr < segment.p_memsz) {
+            guest->entry = header.e_entry - segment.p_vaddr + segment.p_paddr;
+        }
+    }
+    return guest->count != 0;
 }

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct rule_set *const rule_sets[] = {
     &layout_rules, &register_rules, &table_rules, &memory_rules, &device_rules, &el2_rules,
@@ -88,23 +87,23 @@ static void read_options(struct options *o, int argc, char **argv)
     }
 }
 
-static bool exists(const char *name)
+static const char *folder_of(const char *name)
 {
-    return access(name, R_OK) == 0;
+    const char *slash = strrchr(name, '/');
+
+    return slash != NULL ? text("%.*s", (int)(slash - name), name) : ".";
 }
 
 /* Where `board:` leads: a path beside system.yaml, boards/NAME of the project, or a folder of that name. */
 static const char *board_folder(const struct options *o, const char *board)
 {
-    const char *slash = strrchr(o->system, '/');
-    int length = slash != NULL ? (int)(slash - o->system) : 1;
-    const char *beside = text("%.*s/%s", length, slash != NULL ? o->system : ".", board);
+    const char *beside = text("%s/%s", folder_of(o->system), board);
     const char *known = text("%s/boards/%s", o->root != NULL ? o->root : ".", board);
 
-    if (strchr(board, '/') != NULL && board[0] != '/' && exists(text("%s/board.yaml", beside))) {
+    if (strchr(board, '/') != NULL && board[0] != '/' && file_exists(text("%s/board.yaml", beside))) {
         return beside;
     }
-    return exists(text("%s/board.yaml", known)) ? known : board;
+    return file_exists(text("%s/board.yaml", known)) ? known : board;
 }
 
 static void find_board(struct options *o, const char *board)
@@ -120,7 +119,7 @@ static void find_board(struct options *o, const char *board)
     }
     spec_board_load(&facts, o->board);
     o->dtb = facts.devicetree != NULL               ? text("%s/%s", folder, facts.devicetree) :
-             exists(text("%s/board.dts", folder)) ? text("%s/board.dts", folder) :
+             file_exists(text("%s/board.dts", folder)) ? text("%s/board.dts", folder) :
                                                        text("%s/board.dtb", folder);
 }
 
@@ -163,6 +162,10 @@ int main(int argc, char **argv)
     }
     board_load(&world->board, o.dtb, o.board);
     world->dtb_name = o.dtb;
+    world->folders[0] = folder_of(o.system);
+    world->folders[1] = folder_of(o.elf);
+    world->folders[2] = text("%s/..", world->folders[1]);
+    world->folders[3] = o.root != NULL ? o.root : ".";
     usable = world_read_layout(world, &proofs[0]);
     if (usable) {
         world_match(world);

@@ -155,7 +155,9 @@ static void prove_console(const struct world *world, struct proof *proof)
     if (facts->console_irq == 0) {
         return;
     }
-    if (facts->console_cpu >= facts->cpu_count) {
+    if (facts->uart.base.raw == 0 || facts->uart.intid == 0) {
+        violate(proof, "CPU %" PRIu32 " takes the console's interrupt, but the UART has none", facts->console_cpu);
+    } else if (facts->console_cpu >= facts->cpu_count) {
         violate(proof, "the console's CPU %" PRIu32 " does not exist", facts->console_cpu);
     } else if (world->cpus[facts->console_cpu].partition < world->part_count &&
                world->parts[world->cpus[facts->console_cpu].partition].raw.irq_mode == LAYOUT_IRQ_DIRECT) {

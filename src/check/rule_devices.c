@@ -91,6 +91,47 @@ static void prove_one_owner(const struct world *world, struct proof *proof)
     }
 }
 
+/* ---------------------------------------------------------------- DMA */
+
+/* Generic names (Devicetree Specification 2.2.2) of devices that move data by themselves. */
+static bool moves_data(const struct devtree *dt, int node)
+{
+    static const char *const properties[] = {"dmas", "iommus", "#dma-cells", "dma-channels", "dma-coherent", "iommu-map"};
+    static const char *const names[] = {"ethernet", "usb", "sata", "pcie", "pci", "dma", "dma-controller", "gpu", "vpu", "hdmi",
+        "display-controller", "video-codec", "crypto", "ufs", "ufshc", "nvme", "virtio_mmio", "virtio"};
+    const char *name = strrchr(dt->nodes[node].path, '/') + 1;
+    size_t length = strcspn(name, "@");
+
+    for (size_t i = 0; i < sizeof(properties) / sizeof(properties[0]); i++) {
+        if (dt_prop(dt, node, properties[i], NULL) != NULL) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strlen(names[i]) == length && strncmp(name, names[i], length) == 0) {
+            return true;
+        }
+    }
+    return dt_compatible(dt, node, "virtio,*");
+}
+
+static void prove_dma(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct spec_partition *spec = world->parts[p].spec;
+
+        for (size_t i = 0; spec != NULL && i < spec->device_count; i++) {
+            const struct spec_device *d = &spec->devices[i];
+
+            proof->checked++;
+            if (d->node >= 0 && !d->dma_unprotected && moves_data(&world->board.dt, d->node)) {
+                violate(proof, "%s:%" PRIu32 ": %s does DMA, no IOMMU restrains it, and the line does not say 'dma: unprotected'",
+                        world->spec.file, d->line, world->board.dt.nodes[d->node].path);
+            }
+        }
+    }
+}
+
 static void prove_device_reached(const struct world *world, struct proof *proof, const struct part *part,
                                  const struct range *given)
 {
@@ -248,12 +289,27 @@ static void unmapped(const struct world *world, struct proof *proof, const struc
     }
 }
 
+static bool emulated_gic_at(const struct layout_gic *gic, uint64_t page)
+{
+    bool found = page >= gic->dist.raw && page - gic->dist.raw < gic->dist_size;
+
+    for (uint32_t i = 0; i < gic->redist_count; i++) {
+        found = found || (page >= gic->redist[i].raw && page - gic->redist[i].raw < gic->redist_size[i]);
+    }
+    return found;
+}
+
 static void prove_emulated(const struct world *world, struct proof *proof)
 {
     const struct layout_gic *gic = &world->layout.gic;
 
     for (uint32_t p = 0; p < world->part_count; p++) {
         const struct part *part = &world->parts[p];
+        uint64_t vuart = part->raw.vuart.base.raw;
+
+        if (part->raw.vuart.intid != 0 && ((vuart & PAGE_MASK) != 0 || emulated_gic_at(gic, vuart))) {
+            violate(proof, "partition %s: its virtual UART at 0x%" PRIx64 " is no page of its own", part->name, vuart);
+        }
 
         unmapped(world, proof, part, gic->dist.raw, gic->dist_size, "distributor");
         for (uint32_t i = 0; i < gic->redist_count; i++) {
@@ -279,6 +335,10 @@ static const struct rule rules[] = {
     {"device-one-owner",
      "Every device of system.yaml is on the board, is given once, and is not the hypervisor's own.",
      "devices", prove_one_owner},
+    {"device-dma",
+     "A device that moves data by itself, as its node's name, its compatible or its properties (dmas, iommus, ...) say, is given "
+     "with `dma: unprotected` only.",
+     "devices", prove_dma},
     {"device-reached",
      "Every partition reaches every register page of every device given to it, for reading and writing, at the board's address.",
      "pages", prove_reached},
@@ -290,7 +350,8 @@ static const struct rule rules[] = {
      "Whatever is not RAM is mapped as device memory, never cacheable, never executable.",
      "pages", prove_attributes},
     {"emulated-unmapped",
-     "The pages of the emulated devices (distributor, redistributors, virtual UART) are unmapped in every stage 2.",
+     "The pages of the emulated devices (distributor, redistributors, virtual UART) are apart from each other and unmapped in "
+     "every stage 2.",
      "pages", prove_emulated},
 };
 

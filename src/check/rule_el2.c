@@ -97,6 +97,52 @@ static void image_section(const struct world *world, struct proof *proof, const 
     }
 }
 
+/* Where a section ends, alignment may leave pages before the next one begins. */
+static uint64_t room_of(const struct elf_image *elf, const struct section *section)
+{
+    uint64_t end = (section->base + section->size + PAGE_MASK) & ~PAGE_MASK;
+    uint64_t next = UINT64_MAX;
+
+    for (size_t i = 0; i < elf->section_count; i++) {
+        if (elf->sections[i].base > section->base && elf->sections[i].base < next) {
+            next = elf->sections[i].base;
+        }
+    }
+    return next != UINT64_MAX && next > end ? next : end;
+}
+
+/* Nothing but code is executable, nothing but data writable: not the rest of the hypervisor's memory either. */
+static void prove_rest(const struct world *world, struct proof *proof)
+{
+    struct ranges code = {0}, data = {0};
+
+    for (size_t i = 0; i < world->elf.section_count; i++) {
+        const struct section *s = &world->elf.sections[i];
+
+        if (s->execute || s->write) {
+            ranges_add_pages(s->execute ? &code : &data, s->base, room_of(&world->elf, s) - s->base, s->name, NO_OWNER);
+        }
+    }
+    ranges_sort(&code);
+    ranges_sort(&data);
+    for (size_t i = 0; i < world->main.map_count; i++) {
+        const struct mapping *m = &world->main.maps[i];
+        uint64_t page = m->out;
+        uint64_t end = m->out + m->size;
+
+        if (s1_execute(m->attr) && ranges_gap(&code, &page, end) != 0) {
+            violate(proof, "EL2 maps 0x%" PRIx64 " executable, where the image has no code", page);
+            note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (page - m->out)));
+        }
+        page = m->out;
+        if (s1_write(m->attr) && !s1_execute(m->attr) && ranges_hit(&world->hv, m->out, end) != NULL &&
+            ranges_gap(&data, &page, end) != 0) {
+            violate(proof, "EL2 maps 0x%" PRIx64 " writable, where the image has no data", page);
+            note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (page - m->out)));
+        }
+    }
+}
+
 static void prove_image(const struct world *world, struct proof *proof)
 {
     for (size_t i = 0; i < world->elf.segment_count; i++) {
@@ -114,6 +160,7 @@ static void prove_image(const struct world *world, struct proof *proof)
     for (size_t i = 0; world->main.done && i < world->elf.section_count; i++) {
         image_section(world, proof, &world->elf.sections[i]);
     }
+    prove_rest(world, proof);
 }
 
 static void prove_place(const struct world *world, struct proof *proof)
@@ -395,7 +442,7 @@ static const struct rule rules[] = {
      "pages", prove_identity},
     {"el2-image",
      "Every section of the image lies in the hypervisor's memory and is mapped as it was linked: code executable and "
-     "read-only, data writable, layout, tables and pristine images read-only.",
+     "read-only, data writable, layout, tables and pristine images read-only; nothing else is executable or writable.",
      "runs of pages", prove_image},
     {"el2-place",
      "The hypervisor's memory is RAM of the board, and nobody has reserved it.",

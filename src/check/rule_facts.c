@@ -113,6 +113,30 @@ static void prove_pl011(const struct layout_uart *uart, struct proof *proof)
     equal(proof, "UARTFR.RXFE", uart->rx_mask, 1u << 4);
 }
 
+/* What is written there at boot: interrupts off, port on; later receive and timeout interrupts on; no DMA. */
+static void prove_pl011_writes(const struct layout_uart *uart, struct proof *proof)
+{
+    for (uint32_t i = 0; i < uart->init_count; i++) {
+        const struct layout_reg *r = &uart->init[i];
+
+        proof->checked++;
+        if (!(r->offset == 0x38 && r->value == 0) && !(r->offset == 0x30 && r->value == 0x301)) {
+            violate(proof, "register 0x%" PRIx32 " of the PL011 is set to 0x%" PRIx32 " at boot", r->offset, r->value);
+        }
+    }
+    for (uint32_t i = 0; i < uart->rx_on_count; i++) {
+        const struct layout_reg *r = &uart->rx_on[i];
+
+        proof->checked++;
+        if (r->offset != 0x38 || (r->value & ~UINT32_C(0x50)) != 0) {
+            violate(proof, "register 0x%" PRIx32 " of the PL011 is set to 0x%" PRIx32 " for interrupts", r->offset, r->value);
+        }
+    }
+    if (uart->tx_pre_count != 0 || uart->rx_ack_used != 0) {
+        violate(proof, "the PL011 needs no other writes");
+    }
+}
+
 static void prove_offsets(const struct layout_uart *uart, struct proof *proof, uint64_t size)
 {
     const struct { const struct layout_reg *regs; uint32_t count; } lists[] = {
@@ -163,6 +187,7 @@ static void prove_uart(const struct world *world, struct proof *proof)
     prove_offsets(uart, proof, size);
     if (dt_compatible(&board->dt, board->uart, "arm,pl011")) {
         prove_pl011(uart, proof);
+        prove_pl011_writes(uart, proof);
     }
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The devicetree that is copied to where the guest finds it in x0. */
-static const char *load_tree(const struct world *world, const struct part *part, struct devtree *dt)
+const char *part_tree(const struct world *world, const struct part *part, struct devtree *dt)
 {
     uint64_t pa = 0;
 
@@ -31,7 +31,7 @@ static void each_tree(const struct world *world, struct proof *proof,
     for (uint32_t p = 0; p < world->part_count; p++) {
         struct devtree dt = {0};
 
-        if (load_tree(world, &world->parts[p], &dt) == NULL) {
+        if (part_tree(world, &world->parts[p], &dt) == NULL) {
             prove(world, proof, &world->parts[p], &dt);
         }
     }
@@ -41,7 +41,7 @@ static void prove_readable(const struct world *world, struct proof *proof)
 {
     for (uint32_t p = 0; p < world->part_count; p++) {
         struct devtree dt = {0};
-        const char *wrong = load_tree(world, &world->parts[p], &dt);
+        const char *wrong = part_tree(world, &world->parts[p], &dt);
 
         proof->checked += (uint64_t)dt.count;
         if (wrong != NULL) {
@@ -229,26 +229,13 @@ static void prove_interrupts(const struct world *world, struct proof *proof)
 
 /* ---------------------------------------------------------------- initrd */
 
-static uint64_t chosen_number(const struct devtree *dt, int chosen, const char *name)
-{
-    int size;
-    const uint8_t *bytes = dt_prop(dt, chosen, name, &size);
-    uint64_t value = 0;
-
-    for (int i = 0; bytes != NULL && i < size && i < 8; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return value;
-}
-
 static void initrd_of(const struct world *world, struct proof *proof, const struct part *part, const struct devtree *dt)
 {
-    int chosen = dt_find(dt, "/chosen");
-    uint64_t start = chosen >= 0 ? chosen_number(dt, chosen, "linux,initrd-start") : 0;
-    uint64_t end = chosen >= 0 ? chosen_number(dt, chosen, "linux,initrd-end") : 0;
+    uint64_t start = 0, end = 0;
     struct ranges own = {0};
 
     (void)world;
+    dt_initrd(dt, &start, &end);
     for (uint32_t i = 0; i < part->raw.memory_count; i++) {
         ranges_add(&own, part->memory[i].ipa.raw, part->memory[i].size, "RAM", NO_OWNER);
     }

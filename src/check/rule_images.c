@@ -3,6 +3,9 @@
 #include "check.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#define IMAGE_MAGIC_OFFSET  56u      /* of "ARM\x64" in Linux's Image header (Documentation/arm64/booting) */
 
 static void prove_source(const struct world *world, struct proof *proof, const struct part *part, uint32_t index)
 {
@@ -99,6 +102,139 @@ static void prove_entry(const struct world *world, struct proof *proof)
     }
 }
 
+/* ---------------------------------------------------------------- contents */
+
+static uint8_t *find_file(const struct world *world, const char *name, size_t *size)
+{
+    if (name[0] == '/') {
+        return file_exists(name) ? read_file(name, size) : NULL;
+    }
+    for (size_t i = 0; i < sizeof(world->folders) / sizeof(world->folders[0]); i++) {
+        const char *path = text("%s/%s", world->folders[i], name);
+
+        if (file_exists(path)) {
+            return read_file(path, size);
+        }
+    }
+    return NULL;
+}
+
+/* The bytes that will stand at a guest address, wherever RAM is cut in pieces. */
+static void prove_bytes(const struct world *world, struct proof *proof, const struct part *part, uint64_t ipa,
+                        const uint8_t *bytes, uint64_t size, const char *what)
+{
+    uint64_t done = 0;
+
+    while (done < size) {
+        uint64_t count = 0;
+        const uint8_t *found = image_at(world, part, ipa + done, &count);
+
+        count = count < size - done ? count : size - done;
+        if (found == NULL || memcmp(found, bytes + done, count) != 0) {
+            violate(proof, "partition %s: at guest address 0x%" PRIx64 " there is not what %s has", part->name, ipa + done, what);
+            return;
+        }
+        done += count;
+    }
+    proof->checked += size;
+}
+
+static void prove_start(struct proof *proof, const struct part *part, uint64_t wanted)
+{
+    if (part->raw.entry.raw != wanted) {
+        violate(proof, "partition %s is entered at 0x%" PRIx64 ", its image begins at 0x%" PRIx64, part->name,
+                part->raw.entry.raw, wanted);
+    }
+}
+
+static void prove_raw(const struct world *world, struct proof *proof, const struct part *part, const uint8_t *bytes,
+                      size_t size)
+{
+    uint64_t base = part->raw.memory_count != 0 ? part->memory[0].ipa.raw + part->spec->offset : 0;
+
+    prove_start(proof, part, base);
+    prove_bytes(world, proof, part, base, bytes, size, part->spec->image);
+}
+
+static void prove_elf(const struct world *world, struct proof *proof, const struct part *part, const uint8_t *bytes,
+                      size_t size)
+{
+    struct elf_guest guest = {0};
+
+    if (!elf_guest_load(&guest, bytes, size)) {
+        violate(proof, "partition %s: %s is not an ELF file for AArch64", part->name, part->spec->image);
+        return;
+    }
+    prove_start(proof, part, guest.entry);
+    for (size_t i = 0; i < guest.count; i++) {
+        prove_bytes(world, proof, part, guest.segments[i].base, guest.segments[i].bytes, guest.segments[i].size,
+                    part->spec->image);
+    }
+}
+
+static bool is_kernel(const uint8_t *bytes, uint64_t size)
+{
+    return size >= IMAGE_MAGIC_OFFSET + 4 && memcmp(bytes + IMAGE_MAGIC_OFFSET, "ARM\x64", 4) == 0;
+}
+
+/* A compressed kernel is not unpacked here: then the header at the entry has to do. */
+static void prove_kernel(const struct world *world, struct proof *proof, const struct part *part, const uint8_t *bytes,
+                         size_t size)
+{
+    uint64_t count = 0;
+    const uint8_t *entry = image_at(world, part, part->raw.entry.raw, &count);
+
+    if (entry == NULL || !is_kernel(entry, count)) {
+        violate(proof, "partition %s: at its entry 0x%" PRIx64 " there is no Linux Image", part->name, part->raw.entry.raw);
+    } else if (is_kernel(bytes, size)) {
+        prove_bytes(world, proof, part, part->raw.entry.raw, bytes, size, part->spec->image);
+    }
+}
+
+static void prove_initrd_file(const struct world *world, struct proof *proof, const struct part *part)
+{
+    struct devtree dt = {0};
+    size_t size = 0;
+    const uint8_t *bytes = find_file(world, part->spec->initrd, &size);
+    uint64_t start = 0, end = 0;
+
+    if (bytes == NULL) {
+        violate(proof, "partition %s: there is no file '%s' to compare with", part->name, part->spec->initrd);
+    } else if (part_tree(world, part, &dt) == NULL) {
+        dt_initrd(&dt, &start, &end);
+        if (end - start != size) {
+            violate(proof, "partition %s: its devicetree gives the initrd %" PRIu64 " bytes, %s has %zu", part->name, end - start,
+                    part->spec->initrd, size);
+        }
+        prove_bytes(world, proof, part, start, bytes, size, part->spec->initrd);
+    }
+}
+
+static void prove_contents(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+        size_t size = 0;
+        const uint8_t *bytes = part->spec != NULL ? find_file(world, part->spec->image, &size) : NULL;
+
+        if (part->spec == NULL) {
+            continue;
+        }
+        if (bytes == NULL) {
+            violate(proof, "partition %s: there is no file '%s' to compare with", part->name, part->spec->image);
+        } else if (part->spec->kind == SPEC_RAW) {
+            prove_raw(world, proof, part, bytes, size);
+        } else if (part->spec->kind == SPEC_ELF) {
+            prove_elf(world, proof, part, bytes, size);
+        } else {
+            prove_kernel(world, proof, part, bytes, size);
+        }
+        if (part->spec->initrd != NULL) {
+            prove_initrd_file(world, proof, part);
+        }
+    }
+}
+
 static const struct rule rules[] = {
     {"image-source",
      "Every pristine image lies whole in read-only memory of the hypervisor.",
@@ -106,6 +242,10 @@ static const struct rule rules[] = {
     {"image-target",
      "Every image is copied into RAM of its own partition only, and none overwrites another.",
      "bytes", prove_targets},
+    {"image-content",
+     "What is copied is what system.yaml names: a raw file at its offset and entered at its first byte, an ELF file's segments at "
+     "their addresses and entered at its entry, a Linux Image entered at its header, the initrd where the devicetree says.",
+     "bytes", prove_contents},
     {"entry-inside",
      "Every partition starts in its own RAM, in an image, at an executable address, and its devicetree lies there too.",
      "addresses", prove_entry},

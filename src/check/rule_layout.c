@@ -50,17 +50,32 @@ static bool within(uint64_t base, uint64_t size, uint64_t start, uint64_t end)
     return base >= start && base <= end && size <= end - base;
 }
 
-/* What the boot code must find untouched has to lie in the range that the sum covers. */
+static void prove_within(struct proof *proof, const void *pointer, uint64_t size, const struct range *summed)
+{
+    uint64_t base = (uint64_t)(uintptr_t)pointer;
+
+    if (size != 0 && !within(base, size, summed->base, summed->end)) {
+        violate(proof, "%s at 0x%" PRIx64 " (%" PRIu64 " bytes) is outside the range of the checksum", summed->what, base, size);
+    }
+}
+
+/* What the hypervisor relies on has to lie in the range that the sum covers. */
 static void prove_summed(const struct world *world, struct proof *proof, uint64_t start, uint64_t end)
 {
     const struct layout *facts = &world->layout;
+    struct range summed = {.base = start, .end = end, .what = "layout"};
 
-    if (!within(world->layout_pa, sizeof(*facts), start, end)) {
-        violate(proof, "layout at 0x%" PRIx64 " is outside the range of the checksum", world->layout_pa);
-    }
-    if (!within((uint64_t)(uintptr_t)facts->partitions, facts->partition_count * sizeof(facts->partitions[0]), start, end) ||
-        !within((uint64_t)(uintptr_t)facts->cpus, facts->cpu_count * sizeof(facts->cpus[0]), start, end)) {
-        violate(proof, "partitions or cpus are outside the range of the checksum");
+    prove_within(proof, (const void *)(uintptr_t)world->layout_pa, sizeof(*facts), &summed);
+    summed.what = "an array of the layout";
+    prove_within(proof, facts->cpus, facts->cpu_count * sizeof(facts->cpus[0]), &summed);
+    prove_within(proof, facts->partitions, facts->partition_count * sizeof(facts->partitions[0]), &summed);
+    prove_within(proof, facts->devices, facts->device_count * sizeof(facts->devices[0]), &summed);
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        const struct layout_partition *raw = &world->parts[i].raw;
+
+        prove_within(proof, raw->vcpus, raw->vcpu_count * sizeof(raw->vcpus[0]), &summed);
+        prove_within(proof, raw->memory, raw->memory_count * sizeof(raw->memory[0]), &summed);
+        prove_within(proof, raw->images, raw->image_count * sizeof(raw->images[0]), &summed);
     }
 }
 
@@ -140,8 +155,22 @@ static void prove_partition(const struct world *world, struct proof *proof, cons
     }
 }
 
+/* The folder's name: what stands behind the last slash. */
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}
+
 static void prove_partitions(const struct world *world, struct proof *proof)
 {
+    const char *board = elf_string(&world->elf, (uint64_t)(uintptr_t)world->layout.board);
+
+    if (board == NULL || strcmp(board, last_name(world->spec.board)) != 0) {
+        violate(proof, "the layout is for board '%s', %s for '%s'", board != NULL ? board : "?", world->spec.file,
+                world->spec.board);
+    }
     for (uint32_t i = 0; i < world->part_count; i++) {
         prove_partition(world, proof, &world->parts[i]);
         proof->checked++;
@@ -210,10 +239,10 @@ static const struct rule rules[] = {
      "The layout and everything that it points to lie in read-only sections of the image, inside the hypervisor's memory.",
      "bytes", prove_read_only},
     {"layout-checksum",
-     "The checksum that the boot code compares is the sum over layout and tables as they stand in the image.",
+     "The checksum that the boot code compares is the sum over layout and tables as they stand in the image, and covers them all.",
      "bytes", prove_checksum},
     {"layout-partitions",
-     "The layout has the partitions of system.yaml and no others, with their interrupt mode, fault policy and console.",
+     "The layout is for the board of system.yaml and has its partitions and no others, with their interrupt mode, fault policy and console.",
      "partitions", prove_partitions},
     {"layout-devices",
      "The list of devices that fault reports use is sorted and names devicetree nodes with their real owners.",

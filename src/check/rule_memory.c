@@ -177,9 +177,8 @@ static void prove_range_mapped(const struct world *world, struct proof *proof, c
         const struct mapping *m = walk_find(&part->stage2, in);
 
         if (m == NULL || m->out + (in - m->in) != in - range->ipa.raw + range->pa.raw || !s2_read(m->attr) ||
-            !s2_write(m->attr)) {
-            violate(proof, "partition %s does not reach its RAM 0x%" PRIx64 " for reading and writing at guest address 0x%"
-                    PRIx64, part->name, in - range->ipa.raw + range->pa.raw, in);
+            !s2_write(m->attr) || !s2_execute(m->attr)) {
+            violate(proof, "partition %s does not reach its RAM 0x%" PRIx64 " for all access at guest address 0x%" PRIx64, part->name, in - range->ipa.raw + range->pa.raw, in);
             note(proof, "%s", walk_path(&part->stage2, &world->elf, in));
             return;
         }
@@ -323,7 +322,7 @@ static const struct rule rules[] = {
      "RAM lies where system.yaml fixes it, and guest address equals physical address where a device does unprotected DMA.",
      "ranges", prove_places},
     {"memory-mapped",
-     "Every partition reaches all of its RAM, for reading and writing, at the guest addresses of the layout.",
+     "Every partition reaches all of its RAM, for reading, writing and executing, at the guest addresses of the layout.",
      "pages", prove_mapped},
     {"nothing-else",
      "What a partition reaches is its own RAM and its own devices, each at one guest address; nothing else.",

@@ -203,6 +203,41 @@ static bool is_word(struct source *source, const yaml_node_t *part, const char *
     return node != NULL && strcmp(scalar(source, node), word) == 0;
 }
 
+/* ${NAME} (its braces hidden) becomes the variable's value; unset: nothing. */
+static const char *expand(const char *written)
+{
+    const char *start = strstr(written, "$(");
+    const char *end = start != NULL ? strchr(start, ')') : NULL;
+    const char *value;
+
+    if (end == NULL) {
+        return text("%s", written);
+    }
+    value = getenv(text("%.*s", (int)(end - start - 2), start + 2));
+    return text("%.*s%s%s", (int)(start - written), written, value != NULL ? value : "", expand(end + 1));
+}
+
+static void read_image(struct source *source, struct spec_partition *part, const yaml_node_t *node)
+{
+    const yaml_node_t *image = member(source, node, "image");
+    const yaml_node_t *linux_image = member(source, node, "linux");
+    const yaml_node_t *raw = member(source, image, "raw");
+    const yaml_node_t *elf = member(source, image, "elf");
+    const yaml_node_t *offset = member(source, image, "offset");
+    const yaml_node_t *initrd, *file;
+
+    linux_image = linux_image != NULL ? linux_image : member(source, image, "linux");
+    initrd = member(source, linux_image, "initrd");
+    file = raw != NULL ? raw : elf != NULL ? elf : member(source, linux_image, "kernel");
+    if (file == NULL) {
+        unusable("%s:%" PRIu32 ": partition %s: no image", source->file, part->line, part->name);
+    }
+    part->kind = raw != NULL ? SPEC_RAW : elf != NULL ? SPEC_ELF : SPEC_LINUX;
+    part->image = expand(scalar(source, file));
+    part->initrd = initrd != NULL ? expand(scalar(source, initrd)) : NULL;
+    part->offset = offset != NULL ? quantity(source, offset) : 0;
+}
+
 static void read_partition(struct source *source, struct spec *spec, const yaml_node_t *name, const yaml_node_t *node)
 {
     struct spec_partition part = {.name = text("%s", scalar(source, name)), .line = line_of(name)};
@@ -218,6 +253,7 @@ static void read_partition(struct source *source, struct spec *spec, const yaml_
     if (devices != NULL) {
         read_devices(source, &part, devices);
     }
+    read_image(source, &part, node);
     part.direct = is_word(source, node, "interrupts", "direct");
     part.vuart = is_word(source, node, "console", "vuart");
     part.on_fault = is_word(source, node, "on-fault", "restart")       ? LAYOUT_FAULT_RESTART :

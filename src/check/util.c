@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void unusable(const char *format, ...)
 {
@@ -84,6 +85,11 @@ uint8_t *read_file(const char *name, size_t *size)
     fclose(file);
     *size = (size_t)length;
     return bytes;
+}
+
+bool file_exists(const char *name)
+{
+    return access(name, R_OK) == 0;
 }
 
 void ranges_add(struct ranges *list, uint64_t base, uint64_t size, const char *what, uint32_t owner)

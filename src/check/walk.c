@@ -112,6 +112,9 @@ static const char *leaf_fault(const struct walk *walk, uint32_t level, uint64_t 
     if (walk->stage2 && (S2_MEMATTR(descriptor) == 4 || S2_MEMATTR(descriptor) == 8 || S2_MEMATTR(descriptor) == 12)) {
         return "the memory attribute is a reserved value";
     }
+    if (!walk->stage2 && (descriptor & S1_GP) != 0 && (descriptor & DESC_XN) != 0) {
+        return "GP is set where nothing can be executed";
+    }
     if (!walk->stage2 && (descriptor & S1_AP1) == 0) {
         return "AP[1] is clear (RES1 at EL2)";
     }

@@ -206,6 +206,23 @@ bool ipa_to_pa(const struct part *part, uint64_t ipa, uint64_t *pa)
     return false;
 }
 
+const uint8_t *image_at(const struct world *world, const struct part *part, uint64_t ipa, uint64_t *count)
+{
+    uint64_t pa = 0;
+
+    for (uint32_t i = 0; ipa_to_pa(part, ipa, &pa) && i < part->raw.image_count; i++) {
+        const struct layout_image *image = &part->images[i];
+
+        if (pa >= image->target.raw && pa - image->target.raw < image->size) {
+            uint64_t offset = pa - image->target.raw;
+
+            *count = image->size - offset;
+            return elf_at(&world->elf, address_of(image->source) + offset, *count);
+        }
+    }
+    return NULL;
+}
+
 bool pa_to_in(const struct walk *walk, uint64_t pa, uint64_t *in)
 {
     for (size_t i = 0; i < walk->map_count; i++) {

@@ -96,7 +96,7 @@ class Checker:
     def planted(self, image: Image, seal: bool = True, **keys: object) -> Verdict:
         if seal:
             image.seal()
-        bad = OUT / "bad.elf"
+        bad = self.good / "bad.elf"
         bad.write_bytes(image.data)
         return self(bad, **keys)  # type: ignore[arg-type]
 

@@ -57,7 +57,7 @@ def absurd_vcpu_count(image: Image) -> None:
     image.part("alpha").vcpu_count = 65
 
 
-@fault("layout-read-only", says="memory ranges")
+@fault("layout-read-only", "layout-checksum", says="memory ranges")
 def memory_ranges_in_writable_data(image: Image) -> None:
     part = image.part("alpha")
     image.put(image.symbols["writable"], image.bytes_at(part.memory, 24))
@@ -478,7 +478,7 @@ def text_writable(image: Image) -> None:
 
 @fault("el2-image", says="is executable, EL2 maps it read-only")
 def text_not_executable(image: Image) -> None:
-    everywhere(image, image.layout.hv_base, set=XN)
+    everywhere(image, image.layout.hv_base, clear=1 << 50, set=XN)
 
 
 @fault("el2-image", says="EL2 maps it not at all")
@@ -489,6 +489,21 @@ def text_unmapped(image: Image) -> None:
 @fault("el2-image", "tables-protected", says="EL2 maps it writable")
 def layout_writable(image: Image) -> None:
     everywhere(image, image.symbols["layout"], clear=RO)
+
+
+@fault("el2-image", says="where the image has no code")
+def spare_memory_executable(image: Image) -> None:
+    everywhere(image, image.layout.hv_base + image.layout.hv_size - 0x1000, clear=XN)
+
+
+@fault("emulated-unmapped", "tree-registers", says="is no page of its own")
+def vuart_over_the_distributor(image: Image) -> None:
+    image.part("alpha").vuart_base = 0x8000000
+
+
+@fault("console-cpu", says="but the UART has none")
+def console_without_interrupt(image: Image) -> None:
+    image.layout.uart.intid = 0
 
 
 @fault("el2-identity", says="leads to")
@@ -720,42 +735,82 @@ def uart_register_outside(image: Image) -> None:
 
 # ---------------------------------------------------------------- images
 
-@fault("image-source", says="not in a read-only section")
+@fault("image-source", "image-content", says="not in a read-only section")
 def image_from_writable_data(image: Image) -> None:
     image.blob("alpha", 0).source = image.symbols["writable"]
 
 
-@fault("image-source", says="not in a read-only section")
+@fault("image-source", "image-content", says="not in a read-only section")
 def image_longer_than_the_section(image: Image) -> None:
     image.blob("alpha", 0).size = 8 * MIB
 
 
-@fault("image-source", says="not aligned to 16 bytes")
+@fault("image-source", "image-content", says="not aligned to 16 bytes")
 def image_misaligned(image: Image) -> None:
     image.blob("alpha", 0).source += 4
 
 
-@fault("image-target", "entry-inside", says="which is not its RAM")
+@fault("image-target", "image-content", "entry-inside", says="which is not its RAM")
 def image_into_anothers_memory(image: Image) -> None:
     image.blob("alpha", 0).target = image.memory("beta").pa
 
 
-@fault("image-target", "entry-inside", says="overwrites another")
+@fault("image-target", "image-content", "entry-inside", says="overwrites another")
 def image_over_devicetree(image: Image) -> None:
     image.blob("alpha", 0).target = image.blob("alpha", 1).target + 16
 
 
-@fault("entry-inside", says="is not in its RAM")
+@fault("image-content", says="there is not what payload.bin has")
+def image_changed(image: Image) -> None:
+    image.put(image.blob("alpha", 0).source + 0x800, b"\0")
+
+
+@fault("image-content", says="there is not what payload.bin has")
+def image_cut_short(image: Image) -> None:
+    image.blob("alpha", 0).size -= 16
+
+
+@fault("image-content", says="its image begins at 0x40080000")
+def entry_elsewhere(image: Image) -> None:
+    image.part("alpha").entry += 4
+
+
+@fault("el2-image", says="where the image has no data")
+def spare_memory_writable(image: Image) -> None:
+    everywhere(image, image.layout.hv_base + image.layout.hv_size - 0x1000, clear=RO)
+
+
+@fault("tables-wellformed", says="GP is set")
+def guarded_data(image: Image) -> None:
+    everywhere(image, image.symbols["writable"], set=1 << 50)
+
+
+@fault("memory-mapped", says="for all access")
+def ram_not_executable(image: Image) -> None:
+    image.stage2("alpha").change(image.memory("alpha").ipa + 32 * MIB, set=XN)
+
+
+@fault("facts-uart", says="at boot")
+def uart_written_strangely(image: Image) -> None:
+    image.layout.uart.regs[0] = 0x48         # UARTDMACR
+
+
+@fault("layout-partitions", says="the layout is for board")
+def another_board(image: Image) -> None:
+    image.layout.board = image.part("alpha").name
+
+
+@fault("entry-inside", "image-content", says="is not in its RAM")
 def entry_outside(image: Image) -> None:
     image.part("alpha").entry = 0x10
 
 
-@fault("entry-inside", says="not aligned")
+@fault("entry-inside", "image-content", says="not aligned")
 def entry_misaligned(image: Image) -> None:
     image.part("alpha").entry += 2
 
 
-@fault("entry-inside", says="is not executable")
+@fault("entry-inside", "memory-mapped", says="is not executable")
 def entry_not_executable(image: Image) -> None:
     image.stage2("alpha").change(image.part("alpha").entry, set=XN)
 
@@ -865,7 +920,7 @@ def test_every_property_has_a_fault(checker: Checker) -> None:
     manual = run(checker.program, "--manual").stdout
     known = {line.split("**")[1] for line in manual.splitlines() if line.startswith("- **")}
     planted = set().union(*(broken for _, _, broken, _ in FAULTS))
-    elsewhere = {"layout-checksum", "memory-place", "device-one-owner", "el2-place"}   # here and in test_inputs.py
+    elsewhere = {"layout-checksum", "memory-place", "device-one-owner", "device-dma", "el2-place"}   # here and in test_inputs.py
     assert known == planted | elsewhere
 
 

@@ -44,6 +44,9 @@ SYSTEM = [
      "is the hypervisor's own"),
     ("uart_given", ("devices: [uart1]", "devices: [uart1, uart0]"), {"device-one-owner", "device-reached", "spi-given", "layout-devices"},
      "is the hypervisor's own"),
+    ("dma_not_said", ("devices: [{device: dma, dma: unprotected}]", "devices: [dma]"), {"device-dma"}, "does not say"),
+    ("other_offset", ("offset: 0x80000}", "offset: 0x90000}"), {"image-content"}, "its image begins at 0x40090000"),
+    ("no_such_image", ("raw: payload.bin", "raw: nothing.bin"), {"image-content"}, "there is no file 'nothing.bin'"),
     ("virtual_now", ("interrupts: direct", "interrupts: virtual"), {"layout-partitions"}, "interrupts are direct"),
     ("no_console_now", ("console: vuart\n    devices: [uart1]", "devices: [uart1]\n"), {"layout-partitions", "layout-devices"}, "virtual UART"),
     ("partition_renamed", ("  gamma:", "  delta:"), {"layout-partitions", "layout-devices", "device-foreign", "spi-given"},
@@ -139,7 +142,7 @@ def test_unusable(checker: Checker) -> None:
 def test_truncated_files(checker: Checker) -> None:
     """Any beginning of the ELF is refused or found wrong; never believed, never a crash."""
     data = (checker.good / "bulkhead.elf").read_bytes()
-    cut = OUT / "cut.elf"
+    cut = checker.good / "cut.elf"
     for size in (0, 3, 17, 64, 65, 120, 4096, 9000, len(data) // 2, len(data) - 64):
         cut.write_bytes(data[:size])
         assert checker(cut).status in (1, 2), size
