@@ -6,9 +6,10 @@
 #include <hv/serial.h>
 
 char     fake_out[65536];
-uint32_t fake_out_count, fake_port_room;
+uint32_t fake_out_count, fake_port_room, fake_port_refill;
 uint64_t fake_time;
 uint32_t fake_kicks[FAKE_CPUS];
+uint64_t fake_alarm;
 uint32_t fake_withdrawn, fake_resets, fake_board_resets, fake_board_offs;
 bool     fake_line[FAKE_PARTITIONS];
 jmp_buf  fake_halt;
@@ -66,7 +67,9 @@ void fake_reset(void)
     fake_out_count = 0;
     fake_out[0] = '\0';
     fake_port_room = UINT32_MAX;
+    fake_port_refill = 0;
     fake_time = 1000000000;
+    fake_alarm = 0;
     memset(fake_kicks, 0, sizeof(fake_kicks));
     memset(fake_line, 0, sizeof(fake_line));
     fake_withdrawn = fake_resets = fake_board_resets = fake_board_offs = 0;
@@ -118,8 +121,15 @@ void arch_zero(uint64_t target, uint64_t size) { (void)target; (void)size; }
 void arch_vcpu_reset(struct vcpu *vcpu) { (void)vcpu; }
 void arch_wait_begin(struct vcpu *vcpu) { (void)vcpu; }
 void arch_wait_end(struct vcpu *vcpu) { (void)vcpu; }
+void arch_alarm(uint64_t ns) { fake_alarm = ns; }
 uint64_t arch_counter(void) { return fake_time; }
-uint64_t arch_time_ns(void) { return fake_time += 1000; }
+
+uint64_t arch_time_ns(void)
+{
+    fake_port_room += fake_port_room != UINT32_MAX ? fake_port_refill : 0;
+    return fake_time += 1000;
+}
+
 void arch_board_reset(void) { fake_board_resets++; }
 void arch_board_off(void) { fake_board_offs++; }
 uint64_t arch_sum(const uint64_t *start, const uint64_t *end) { (void)start; (void)end; return fake_sum_differs ? 1 : 42; }

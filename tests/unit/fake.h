@@ -22,8 +22,10 @@
 extern char     fake_out[65536];   /* what the port has sent, a C string */
 extern uint32_t fake_out_count;
 extern uint32_t fake_port_room;    /* characters that the port still takes at once */
+extern uint32_t fake_port_refill;  /* and what it takes more with every look at the clock */
 extern uint64_t fake_time;         /* nanoseconds */
 extern uint32_t fake_kicks[FAKE_CPUS];
+extern uint64_t fake_alarm;        /* what arch_alarm() was asked for last */
 extern uint32_t fake_withdrawn, fake_resets, fake_board_resets, fake_board_offs;
 extern bool     fake_line[FAKE_PARTITIONS];  /* level of each partition's vUART interrupt */
 extern jmp_buf  fake_halt;         /* arch_halt() comes back here with 1 */

@@ -1,9 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Host unit tests: each test_*.c names on its first lines what it tests (`tests: core/print.c ...`).
+"""Host unit tests: builds every test_*.c (unit.mk), runs them, prints cmocka's closing lines and the coverage.
 
-A test program is linked with those sources, with cmocka, the address and undefined-behaviour
-sanitizers and gcov; gcovr prints the coverage of what was tested.
+    tests/unit/run.py [--built] [TEST...]        for example: tests/unit/run.py test_console
 """
 from __future__ import annotations
 
@@ -11,69 +10,73 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-OUT = REPO / "build/unit"
-FLAGS = ("-std=gnu11 -O1 -g -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Werror --coverage "
-         "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -no-pie").split()
+REPO = HERE.parents[1]
+OUT = REPO / os.environ.get("UNIT_O", "build/unit")
+TIME_LIMIT = 120
 
 
-def sources_of(test: Path) -> list[str]:
-    found = re.search(r"tests:\s*([^*]*)", test.read_text(encoding="utf-8"))
-    return found.group(1).split() if found else []
+def build(tests: list[str]) -> set[str]:
+    """The tests that do not build; what the compiler said is printed."""
+    command = ["make", "-s", "-k", f"-j{os.cpu_count() or 1}", "-f", "tests/unit/unit.mk",
+               *(str(OUT / test) for test in tests), f"UNIT_O={OUT}"]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    done = subprocess.run(command, cwd=REPO, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    if done.returncode == 0:
+        return set()
+    print(done.stdout)
+    return {test for test in tests if subprocess.run([*command[:4], "-q", *command[4:6], str(OUT / test), command[-1]],
+                                                     cwd=REPO, env=kept, check=False).returncode != 0}
 
 
-def build(test: Path) -> Path:
-    program = OUT / test.stem
-    folder = OUT / f"{test.stem}.d"
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("*.gcda"):
-        stale.unlink()
-    objects = []
-    for source in [str(test.relative_to(REPO))] + [f"src/{name}" for name in sources_of(test)]:
-        target = folder / (source.replace("/", "_") + ".o")
-        command = ["gcc", *FLAGS, "-Isrc/include", "-Isrc", "-Itests/unit", "-DUNIT_TEST", "-c", "-o", str(target), source]
-        done = subprocess.run(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(done.stdout)
-        objects.append(str(target))
-    done = subprocess.run(["gcc", *FLAGS, "-o", str(program), *objects, "-lcmocka", "-lm"], cwd=REPO,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(done.stdout)
-    return program
-
-
-def run(test: Path) -> bool:
-    try:
-        program = build(test)
-    except RuntimeError as error:
-        print(f"{error}\nFAILED {test.stem}: does not build")
-        return False
+def run(test: str) -> bool:
     environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="STDOUT", ASAN_OPTIONS="detect_leaks=0")
-    done = subprocess.run([str(program)], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=120, check=False, env=environment)
-    passed = re.findall(r"^\[\s+OK\s+\] (\S+)", done.stdout, re.M)
-    failed = sorted(set(re.findall(r"^\[\s+FAILED\s+\] (\S+)", done.stdout, re.M)) - {""})
-    failed = [name for name in failed if re.match(r"[a-z_]\w*$", name)]
-    if failed or done.returncode != 0:
-        print(done.stdout)
-    for name in passed:
-        print(f"ok {test.stem} {name}")
-    for name in failed or (["ended early"] if done.returncode != 0 else []):
-        print(f"FAILED {test.stem} {name}")
-    return done.returncode == 0 and not failed
+    try:
+        done = subprocess.run([str(OUT / test)], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", timeout=TIME_LIMIT, check=False, env=environment)
+        output, status = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as expired:
+        output, status = str(expired.stdout or ""), -1
+    failed = re.findall(r"^\[\s+FAILED\s+\] ([a-z_]\w*)$", output, re.M)
+    if status != 0:
+        print(output)
+    for name in re.findall(r"^\[\s+OK\s+\] (\S+)", output, re.M):
+        print(f"ok {test} {name}")
+    for name in sorted(set(failed)) or (["ended early"] if status != 0 else []):
+        print(f"FAILED {test} {name}")
+    for line in output.splitlines():
+        if re.match(r"\[(==========| {2}PASSED {2})\] \d+ test\(s\)", line):
+            print(f"{test}: {line}")
+    return status == 0
+
+
+def coverage() -> None:
+    filters = [word for folder in ("core", "arch/arm64", "drivers") for word in ("--filter", f"src/{folder}/")]
+    done = subprocess.run(["gcovr", "--root", ".", *filters, str(OUT / "obj")], cwd=REPO, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    print(done.stdout, end="")
 
 
 def main() -> int:
-    wanted = sys.argv[1:]
-    tests = [test for test in sorted(HERE.glob("test_*.c")) if not wanted or test.stem in wanted]
-    good = all([run(test) for test in tests])
-    if tests:
-        subprocess.run(["gcovr", "--root", ".", "--filter", "src/", "--exclude-unreachable-branches", "build/unit"], cwd=REPO, check=False)
-    return 0 if good else 1
+    arguments = [name for name in sys.argv[1:] if name != "--built"]
+    tests = [path.stem for path in sorted(HERE.glob("test_*.c")) if not arguments or path.stem in arguments]
+    begin = time.monotonic()
+    broken = build(tests) if "--built" not in sys.argv else set()
+    for stale in OUT.glob("obj/**/*.gcda"):
+        stale.unlink()
+    good = not broken
+    for test in tests:
+        if test in broken:
+            print(f"FAILED {test}: does not build")
+        else:
+            good = run(test) and good
+    coverage()
+    print(f"unit tests: {time.monotonic() - begin:.0f} s")
+    return 0 if good and tests else 1
 
 
 if __name__ == "__main__":

@@ -5,17 +5,27 @@
 #include <hv/console.h>
 #include <hv/vuart.h>
 
-enum { LINUX = 0, HELLO = 1 };
+enum { LINUX = 0, HELLO = 1, MUTE = 2 };
+
+#define REST  UINT64_C(6000000)  /* longer than a line has to stand still to be broken */
+
+/* Time passes, and the console's core looks after what waits. */
+static void wait_and_tick(uint64_t ns)
+{
+    fake_time += ns;
+    console_tick();
+}
 
 /* Every test begins with empty rings, a finished line and the focus on the first partition. */
 static int setup(void **state)
 {
     (void)state;
     fake_reset();
+    for (uint32_t i = 0; i < 3; i++) {
+        wait_and_tick(REST);
+    }
     fake_type("\x01" "1");
     console_input();
-    while (console_drain()) {
-    }
     fake_reset();
     return 0;
 }
@@ -87,8 +97,9 @@ static void a_full_port_keeps_what_it_did_not_take(void **state)
     put(LINUX, "abcdef\n");
     assert_string_equal(fake_out, "linux| ab");
     fake_port_room = UINT32_MAX;
-    assert_false(console_drain());
+    wait_and_tick(0);
     assert_string_equal(fake_out, "linux| abcdef\r\n");
+    assert_int_equal(fake_alarm, 0);
 }
 
 static void a_full_ring_takes_no_more_and_loses_nothing(void **state)
@@ -148,6 +159,172 @@ static void focus_on_nobody_is_refused(void **state)
     assert_int_equal(vuart_read(LINUX, 0), 'c');
 }
 
+static void what_waits_is_looked_after(void **state)
+{
+    (void)state;
+    fake_port_room = 0;
+    put(HELLO, "waits\n");
+    assert_int_equal(fake_kicks[layout.console_cpu], 1);  /* once, however much waits */
+    wait_and_tick(0);
+    assert_true(fake_alarm > 0);
+    assert_string_equal(fake_out, "");
+    fake_port_room = 4;
+    wait_and_tick(fake_alarm);
+    assert_string_equal(fake_out, "hell");
+    assert_true(fake_alarm > 0);
+    fake_port_room = UINT32_MAX;
+    wait_and_tick(fake_alarm);
+    assert_string_equal(fake_out, "hello| waits\r\n");
+    assert_int_equal(fake_alarm, 0);
+    fake_alarm = 77;
+    wait_and_tick(REST);  /* nothing was asked for */
+    assert_int_equal(fake_alarm, 77);
+}
+
+static void a_prompt_of_another_comes_out_once_it_rests(void **state)
+{
+    (void)state;
+    put(HELLO, "name? ");
+    wait_and_tick(0);
+    assert_string_equal(fake_out, "");
+    wait_and_tick(REST);
+    assert_string_equal(fake_out, "hello| name? ");
+    put(HELLO, "x\n");
+    assert_string_equal(fake_out, "hello| name? x\r\n");
+}
+
+static void a_carriage_return_is_not_doubled(void **state)
+{
+    (void)state;
+    put(LINUX, "a\r\nb\n\n");
+    assert_string_equal(fake_out, "linux| a\r\nlinux| b\r\nlinux| \r\n");
+}
+
+static void a_long_message_fits_or_is_cut(void **state)
+{
+    char text[300];
+
+    (void)state;
+    memset(text, 'm', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    print("%s\n", text);
+    assert_int_equal(strncmp(fake_out, "bulkhead| mmm", 13), 0);
+    assert_in_range(fake_out_count, 150, sizeof(text) + 12);
+    fake_reset();
+    put(LINUX, "next\n");
+    assert_non_null(strstr(fake_out, "linux| next\r\n"));
+}
+
+static void a_message_waits_for_a_slow_port(void **state)
+{
+    (void)state;
+    fake_port_room = 3;
+    fake_port_refill = 5;  /* with every look at the clock */
+    print("thirty characters and then some\n");
+    assert_string_equal(fake_out, "bulkhead| thirty characters and then some\r\n");
+}
+
+static void a_port_that_takes_nothing_stops_nobody(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    fake_port_room = 0;
+    before = fake_time;
+    print("lost\n");
+    assert_true(fake_time - before < UINT64_C(100000000));
+    put(LINUX, "kept\n");
+    fake_port_room = UINT32_MAX;
+    wait_and_tick(REST);
+    assert_non_null(strstr(fake_out, "kept\r\n"));
+}
+
+static void keys_wait_while_the_guest_does_not_read(void **state)
+{
+    uint32_t read = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 300; i++) {
+        fake_type("k");
+        console_input();
+    }
+    while ((vuart_read(LINUX, 0x18) & 0x10u) == 0) {
+        assert_int_equal(vuart_read(LINUX, 0), 'k');
+        read++;
+    }
+    assert_in_range(read, 16, 299);
+    fake_type("\x01?");  /* the commands still work */
+    console_input();
+    assert_non_null(strstr(fake_out, "this help"));
+}
+
+/* ---- everybody talks at once, and the port takes as much as it likes ---- */
+
+#define STREAM  4000u
+
+static char put_text[3][STREAM + 1], heard[3][STREAM + 64];
+
+static void hear(const char *line, size_t length)
+{
+    for (uint32_t p = 0; p < FAKE_PARTITIONS; p++) {
+        const char *name = layout.partitions[p].name;
+        size_t prefix = strlen(name);
+
+        if (length >= prefix + 2 && strncmp(line, name, prefix) == 0 && strncmp(line + prefix, "| ", 2) == 0) {
+            assert_true(strlen(heard[p]) + length < sizeof(heard[p]));
+            strncat(heard[p], line + prefix + 2, length - prefix - 2);
+            return;
+        }
+    }
+    assert_true(strncmp(line, "bulkhead| ", 10) == 0);
+    assert_int_equal(length, strlen("bulkhead| message"));
+}
+
+static void nothing_is_lost_or_mixed(void **state)
+{
+    uint32_t seed = 7, count[3] = { 0, 0, 0 };
+
+    (void)state;
+    memset(put_text, 0, sizeof(put_text));
+    memset(heard, 0, sizeof(heard));
+    fake_port_room = 0;
+    for (uint32_t step = 0; step < 30000; step++) {
+        uint32_t p, character;
+
+        seed = seed * 1664525u + 1013904223u;
+        p = (seed >> 8) % 3u;
+        character = (seed >> 12) % 23u == 0 ? '\n' : 'a' + (seed >> 12) % 26u;
+        fake_port_room = fake_port_room / 2u + (seed >> 20) % 4u;
+        if (count[p] < STREAM && console_put(p, (uint8_t)character) && character != '\n') {
+            put_text[p][count[p]++] = (char)character;
+        }
+        if (seed >> 24 == 1) {
+            fake_port_room = 1000;
+            print("message\n");
+        } else if (seed >> 24 == 2) {
+            wait_and_tick(REST);
+        }
+    }
+    fake_port_room = UINT32_MAX;
+    for (uint32_t p = 0; p < 3; p++) {
+        while (!console_put(p, '\n')) {
+            wait_and_tick(REST);
+        }
+    }
+    wait_and_tick(REST);
+    for (char *line = fake_out; *line != '\0'; ) {
+        char *end = strstr(line, "\r\n");
+
+        assert_non_null(end);
+        hear(line, (size_t)(end - line));
+        line = end + 2;
+    }
+    for (uint32_t p = 0; p < 3; p++) {
+        assert_true(count[p] > 1000);
+        assert_string_equal(heard[p], put_text[p]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,7 +340,15 @@ int main(void)
         cmocka_unit_test_setup(ctrl_a_twice_is_one_for_the_guest, setup),
         cmocka_unit_test_setup(help_lists_the_partitions, setup),
         cmocka_unit_test_setup(focus_on_nobody_is_refused, setup),
+        cmocka_unit_test_setup(what_waits_is_looked_after, setup),
+        cmocka_unit_test_setup(a_prompt_of_another_comes_out_once_it_rests, setup),
+        cmocka_unit_test_setup(a_carriage_return_is_not_doubled, setup),
+        cmocka_unit_test_setup(a_long_message_fits_or_is_cut, setup),
+        cmocka_unit_test_setup(a_message_waits_for_a_slow_port, setup),
+        cmocka_unit_test_setup(a_port_that_takes_nothing_stops_nobody, setup),
+        cmocka_unit_test_setup(keys_wait_while_the_guest_does_not_read, setup),
+        cmocka_unit_test_setup(nothing_is_lost_or_mixed, setup),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("console", tests, NULL, NULL);
 }
