@@ -88,10 +88,12 @@ CADENCE = Kind("cadence", "Xilinx UG1087, UART module; Linux drivers/tty/serial/
                rx=0x30, rx_status=0x2c, rx_mask=0x02, rx_ready=0x00,
                init=((0x00, 0x14), (0x0c, 0x1fff), (0x20, 1)), rx_on=((0x08, 0x01),), rx_ack=(0x14, 0x01))
 
-# UTS 0xb4: TXFULL bit 4, RXEMPTY bit 5; UCR4 0x8c: DREN bit 0 (interrupt while the receiver has data), CTSTL 32.
+# UTS 0xb4: TXFULL bit 4, RXEMPTY bit 5; UCR1 0x80: UARTEN; UCR2 0x84: no flow control, 8 bits, TXEN, RXEN, out of reset;
+# UCR4 0x8c: DREN bit 0 (interrupt while the receiver has data), CTSTL 32.
 IMX = Kind("imx", "NXP IMX8MMRM chapter 16.2; Linux drivers/tty/serial/imx.c",
            tx=0x40, tx_status=0xb4, tx_mask=0x10, tx_ready=0x00,
-           rx=0x00, rx_status=0xb4, rx_mask=0x20, rx_ready=0x00, rx_on=((0x8c, 0x8001),))
+           rx=0x00, rx_status=0xb4, rx_mask=0x20, rx_ready=0x00,
+           init=((0x80, 0x01), (0x84, 0x4027), (0x8c, 0x8000)), rx_on=((0x8c, 0x8001),))
 
 
 def _lpuart(base: int) -> Kind:
