@@ -72,6 +72,7 @@ static void stage_switch(uint32_t owner)
     stage_text(owner == HYPERVISOR ? "bulkhead" : layout.partitions[owner].name);
     stage_text("| ");
     line_owner = owner;
+    last = 0;  /* a carriage return that stood in another's line counts no more */
 }
 
 /* Sends the staged text and then one character of the line's owner. False: the port is full. */
