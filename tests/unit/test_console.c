@@ -264,6 +264,20 @@ static void keys_wait_while_the_guest_does_not_read(void **state)
 
 static char put_text[3][STREAM + 1], heard[3][STREAM + 64];
 
+/* A name that a message of the hypervisor broke off; the line then begins again. */
+static bool is_broken_name(const char *line, size_t length)
+{
+    for (uint32_t p = 0; p < FAKE_PARTITIONS; p++) {
+        size_t name = strlen(layout.partitions[p].name);
+
+        if (length <= name + 1 && strncmp(line, layout.partitions[p].name, length < name ? length : name) == 0 &&
+            (length <= name || line[name] == '|')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void hear(const char *line, size_t length)
 {
     for (uint32_t p = 0; p < FAKE_PARTITIONS; p++) {
@@ -276,8 +290,25 @@ static void hear(const char *line, size_t length)
             return;
         }
     }
-    assert_true(strncmp(line, "bulkhead| ", 10) == 0);
+    if (is_broken_name(line, length)) {
+        return;
+    }
+    if (strncmp(line, "bulkhead| ", 10) != 0) {
+        fail_msg("a line of nobody: '%.*s'", (int)length, line);  /* one without CR LF at its end, too */
+    }
     assert_int_equal(length, strlen("bulkhead| message"));
+}
+
+static void same_text(const char *a, const char *b)
+{
+    uint32_t at = 0;
+
+    while (a[at] != '\0' && a[at] == b[at]) {
+        at++;
+    }
+    if (a[at] != b[at]) {
+        fail_msg("after %u characters: '%.20s' in place of '%.20s'", at, a + at, b + at);
+    }
 }
 
 static void nothing_is_lost_or_mixed(void **state)
@@ -321,7 +352,7 @@ static void nothing_is_lost_or_mixed(void **state)
     }
     for (uint32_t p = 0; p < 3; p++) {
         assert_true(count[p] > 1000);
-        assert_string_equal(heard[p], put_text[p]);
+        same_text(heard[p], put_text[p]);
     }
 }
 
