@@ -53,6 +53,39 @@ def qemu_version() -> tuple[int, int]:
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
 
+PREFIX = re.compile(r"([a-z][a-z0-9_-]*)\| ")
+GLUED_AT_MOST = 50000
+
+
+def glued_search(compiled: Pattern[str], text: str) -> Optional[tuple["re.Match[str]", int]]:
+    """Search where a line that another's line broke apart is whole again: the match, and its end in `text`.
+
+    On a loaded host a guest can stand still in the middle of a line for so long that the console lets
+    another's line through. Each owner's lines are joined wherever the next line is another's.
+    """
+    begin = max(0, len(text) - GLUED_AT_MOST)
+    joined: dict[str, str] = {}
+    ends: dict[str, list[tuple[int, int]]] = {}   # (length of the joined text, end in `text`) after each piece
+    at = begin
+    before = ""
+    for line in text[begin:].split("\n"):
+        found = PREFIX.match(line)
+        if found:
+            owner = found.group(1)
+            have = joined.get(owner, "")
+            broken = have != "" and before != owner
+            have += line[found.end():] if broken else ("\n" if have else "") + line
+            joined[owner] = have
+            ends.setdefault(owner, []).append((len(have), at + len(line)))
+            before = owner
+        at += len(line) + 1
+    for owner, have in joined.items():
+        match = compiled.search(have)
+        if match:
+            return match, next(end for length, end in ends[owner] if length >= match.end())
+    return None
+
+
 class Port:
     """One serial port: all text that came, and a position up to which it has been looked at."""
 
@@ -105,6 +138,10 @@ class Port:
                 if found:
                     self.position += found.end()
                     return found
+                glued = glued_search(compiled, rest)
+                if glued:
+                    self.position += glued[1]
+                    return glued[0]
                 left = deadline - time.monotonic()
                 if self.closed or left <= 0:
                     why = "the machine ended" if self.closed else f"{timeout * PATIENCE:.0f} s went by"

@@ -47,7 +47,7 @@ def test_fault_is_reported_and_restarts(build, machine, interrupts):
     one.send("\x012")
     one.expect(r"input goes to bad", 10)
     one.send("beyond\r", pause=0.01)
-    found = one.expect(r"^bulkhead\| FAULT bad, vcpu 0: .*0x(\w+)", 10)
+    found = one.expect(r"^bulkhead\| FAULT bad, vcpu 0: write to 0x(\w+)", 10)
     assert int(found.group(1), 16) == 0x42000000
     one.expect(r"system\.yaml:\d+", 5)
     one.expect(r"^bad\| attacker: ready", 20)
