@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the hypervisor is made of; paths are relative to src/.
 # Every exit of a guest passes here: compiled for speed, the rest for size.
-hot-y := arch/arm64/gicv3.o arch/arm64/traps.o arch/arm64/vgic.o arch/arm64/vgic_dist.o drivers/serial/mmio.o
+hot-y := arch/arm64/exits.o drivers/serial/mmio.o
 
 obj-y += core/main.o
 obj-y += core/board_check.o
@@ -21,6 +21,7 @@ obj-$(CONFIG_ARM64) += arch/arm64/cpu.o
 obj-$(CONFIG_ARM64) += arch/arm64/memory.o
 obj-$(CONFIG_ARM64) += arch/arm64/psci.o
 obj-$(CONFIG_ARM64) += arch/arm64/bulk.o
+obj-$(CONFIG_ARM64) += arch/arm64/exits.o
 obj-$(CONFIG_ARM64) += arch/arm64/traps.o
 obj-$(CONFIG_GICV3) += arch/arm64/gicv3.o
 obj-$(CONFIG_GICV3) += arch/arm64/vgic.o

@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MPIDR_AFFINITY  UINT64_C(0xff00ffffff)
-#define REDIST_STRIDE   UINT64_C(0x20000)      /* two frames of 64 KiB, IHI 0069 12.10 */
+#define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
+#define REDIST_STRIDE  UINT64_C(0x20000) /* two frames of 64 KiB, IHI 0069 12.10 */
 
 /* Every register range of a node that the CPU can reach. */
 static void add_regs(const struct devtree *dt, int node, struct ranges *list, bool pages)
@@ -102,7 +102,8 @@ static void add_gicv2_pages(struct board *board)
 
     for (int n = 1; board->gic_version == 2 && n <= 3; n += 2) {
         if (dt_reg(&board->dt, board->gic, n, &base, &size) > 0) {
-            ranges_add_pages(&board->gic_regions, base, 2 * PAGE_SIZE, board->dt.nodes[board->gic].path, (uint32_t)board->gic);
+            ranges_add_pages(&board->gic_regions, base, 2 * PAGE_SIZE, board->dt.nodes[board->gic].path,
+                             (uint32_t)board->gic);
         }
     }
 }
@@ -126,7 +127,8 @@ static void find_gic(struct board *board, const char *name)
     }
     board->redist_stride = stride;
     for (int i = 0; i < dt->count; i++) {
-        if (dt_is_under(dt, i, board->gic) || dt_compatible(dt, i, "arm,gic-v3*") || dt_compatible(dt, i, "arm,gic-v2m*")) {
+        if (dt_is_under(dt, i, board->gic) || dt_compatible(dt, i, "arm,gic-v3*") ||
+            dt_compatible(dt, i, "arm,gic-v2m*")) {
             add_regs(dt, i, &board->gic_regions, true);
         }
     }
@@ -211,7 +213,8 @@ static void find_devices(struct board *board)
                 board->spi_used[irq.intid] = 1;
             }
         }
-        if (board->timer < 0 && enabled_up(dt, i) && (dt_compatible(dt, i, "arm,armv8-timer") || dt_compatible(dt, i, "arm,armv7-timer"))) {
+        if (board->timer < 0 && enabled_up(dt, i) &&
+            (dt_compatible(dt, i, "arm,armv8-timer") || dt_compatible(dt, i, "arm,armv7-timer"))) {
             board->timer = i;
         }
         if (!is_no_device(dt, i) && enabled_up(dt, i)) {
@@ -222,8 +225,9 @@ static void find_devices(struct board *board)
 
 static uint32_t conduit_of(const char *method)
 {
-    return strcmp(method, "smc") == 0 ? LAYOUT_CONDUIT_SMC :
-           strcmp(method, "hvc") == 0 ? LAYOUT_CONDUIT_HVC : LAYOUT_CONDUIT_NONE;
+    return strcmp(method, "smc") == 0   ? LAYOUT_CONDUIT_SMC
+           : strcmp(method, "hvc") == 0 ? LAYOUT_CONDUIT_HVC
+                                        : LAYOUT_CONDUIT_NONE;
 }
 
 /* board.yaml's word, else the devicetree's. */
@@ -322,8 +326,9 @@ void board_load(struct board *board, const char *name, const char *yaml)
     find_uart(board, extra.console, yaml);
     find_devices(board);
     find_conduit(board, extra.psci);
-    board->redist_stride = extra.redist_stride != 0 ? extra.redist_stride :
-                           board->redist_stride != 0 ? board->redist_stride : REDIST_STRIDE;
+    board->redist_stride = extra.redist_stride != 0    ? extra.redist_stride
+                           : board->redist_stride != 0 ? board->redist_stride
+                                                       : REDIST_STRIDE;
     ranges_sort(&board->memory);
     ranges_sort(&board->reserved);
     ranges_sort(&board->gic_regions);

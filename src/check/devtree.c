@@ -5,9 +5,9 @@
 #include <libfdt.h>
 #include <string.h>
 
-#define MAX_DEPTH   64
-#define MAX_CELLS   4u
-#define MAX_HOPS    16
+#define MAX_DEPTH 64
+#define MAX_CELLS 4u
+#define MAX_HOPS  16
 
 static uint32_t cell(const void *property, int index)
 {
@@ -131,9 +131,9 @@ bool dt_compatible(const struct devtree *dt, int node, const char *wanted)
 bool dt_is_gic(const struct devtree *dt, int node)
 {
     static const char *const names[] = {
-        "arm,gic-v3", "arm,gic-v2", "arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a9-gic", "arm,cortex-a7-gic",
-        "arm,cortex-a5-gic", "arm,arm11mp-gic", "arm,eb11mp-gic", "arm,pl390", "arm,tc11mp-gic",
-        "brcm,brahma-b15-gic", "nvidia,tegra210-agic", "qcom,msm-8660-qgic", "qcom,msm-qgic2",
+        "arm,gic-v3",        "arm,gic-v2",          "arm,gic-400",          "arm,cortex-a15-gic", "arm,cortex-a9-gic",
+        "arm,cortex-a7-gic", "arm,cortex-a5-gic",   "arm,arm11mp-gic",      "arm,eb11mp-gic",     "arm,pl390",
+        "arm,tc11mp-gic",    "brcm,brahma-b15-gic", "nvidia,tegra210-agic", "qcom,msm-8660-qgic", "qcom,msm-qgic2",
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -446,19 +446,31 @@ static void gic_number(const struct line *line, struct dt_interrupt *found)
     }
     found->gic = true;
     switch (line->cells[0]) {
-    case 0: found->intid = line->cells[1] + 32; break;
-    case 1: found->intid = line->cells[1] + 16; found->gic = line->cells[1] < 16; break;
-    case 2: found->intid = line->cells[1] + 4096; break;   /* extended SPI */
-    case 3: found->intid = line->cells[1] + 1056; break;   /* extended PPI */
-    default: found->gic = false; break;
+    case 0:
+        found->intid = line->cells[1] + 32;
+        break;
+    case 1:
+        found->intid = line->cells[1] + 16;
+        found->gic = line->cells[1] < 16;
+        break;
+    case 2:
+        found->intid = line->cells[1] + 4096;
+        break; /* extended SPI */
+    case 3:
+        found->intid = line->cells[1] + 1056;
+        break; /* extended PPI */
+    default:
+        found->gic = false;
+        break;
     }
 }
 
 /* Wake-up controllers before the GIC that pass its numbers on unchanged (drivers/irqchip of Linux). */
 static bool passes_through(const struct devtree *dt, const struct line *line)
 {
-    static const char *const names[] = {"fsl,imx7d-gpc", "fsl,imx8m*", "nvidia,tegra30-ictlr",
-        "nvidia,tegra124-ictlr", "nvidia,tegra210-ictlr", "mediatek,mt6577-sysirq"};
+    static const char *const names[] = {"fsl,imx7d-gpc",         "fsl,imx8m*",
+                                        "nvidia,tegra30-ictlr",  "nvidia,tegra124-ictlr",
+                                        "nvidia,tegra210-ictlr", "mediatek,mt6577-sysirq"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (line->count == 3 && dt_compatible(dt, line->controller, names[i])) {

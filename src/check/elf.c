@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* Generous: a hypervisor with its guests' images. */
-#define SEGMENT_LIMIT  (UINT64_C(16) << 30)
+#define SEGMENT_LIMIT (UINT64_C(16) << 30)
 
 static void load_segments(struct elf_image *image, Elf *elf, const char *name)
 {
@@ -223,8 +223,10 @@ bool elf_guest_load(struct elf_guest *guest, const uint8_t *bytes, size_t size)
             return false;
         }
         guest->segments = grow(guest->segments, sizeof(guest->segments[0]), guest->count, &guest->room);
-        guest->segments[guest->count++] = (struct segment){
-            .base = segment.p_paddr, .size = segment.p_filesz, .virt = segment.p_vaddr, .bytes = (uint8_t *)(uintptr_t)(bytes + segment.p_offset)};
+        guest->segments[guest->count++] = (struct segment){.base = segment.p_paddr,
+                                                           .size = segment.p_filesz,
+                                                           .virt = segment.p_vaddr,
+                                                           .bytes = (uint8_t *)(uintptr_t)(bytes + segment.p_offset)};
         if (header.e_entry >= segment.p_vaddr && header.e_entry - segment.p_vaddr < segment.p_memsz) {
             guest->entry = header.e_entry - segment.p_vaddr + segment.p_paddr;
         }

@@ -10,11 +10,11 @@
 #include <string.h>
 
 static const struct rule_set *const rule_sets[] = {
-    &layout_rules, &register_rules, &table_rules, &memory_rules, &device_rules, &el2_rules,
-    &cpu_rules, &interrupt_rules, &fact_rules, &image_rules, &guest_tree_rules,
+    &layout_rules, &register_rules,  &table_rules, &memory_rules, &device_rules,     &el2_rules,
+    &cpu_rules,    &interrupt_rules, &fact_rules,  &image_rules,  &guest_tree_rules,
 };
 
-#define SET_COUNT  (sizeof(rule_sets) / sizeof(rule_sets[0]))
+#define SET_COUNT (sizeof(rule_sets) / sizeof(rule_sets[0]))
 
 static void prove_nothing(const struct world *world, struct proof *proof)
 {
@@ -25,7 +25,8 @@ static void prove_nothing(const struct world *world, struct proof *proof)
 static const struct rule readable = {
     "layout-readable",
     "The image has a layout of the version that this checker knows, and all that it points to lies in the image.",
-    "entries", prove_nothing,
+    "entries",
+    prove_nothing,
 };
 
 struct options {
@@ -51,16 +52,20 @@ static _Noreturn void usage(void)
           "       hvcheck CONFIG bulkhead.elf [options as above]\n"
           "       hvcheck --manual\n"
           "CONFIG is a folder with system.yaml. Without --dtb and --board, the board that system.yaml names is looked\n"
-          "for beside it, in FOLDER/boards (FOLDER is . if not given), then as a folder of that name.\n", stderr);
+          "for beside it, in FOLDER/boards (FOLDER is . if not given), then as a folder of that name.\n",
+          stderr);
     exit(2);
 }
 
 static void read_options(struct options *o, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        const struct { const char *name; const char **value; } known[] = {
-            {"--elf", &o->elf}, {"--dtb", &o->dtb}, {"--system", &o->system}, {"--board", &o->board}, {"--json", &o->json},
-            {"--root", &o->root},
+        const struct {
+            const char *name;
+            const char **value;
+        } known[] = {
+            {"--elf", &o->elf},     {"--dtb", &o->dtb},   {"--system", &o->system},
+            {"--board", &o->board}, {"--json", &o->json}, {"--root", &o->root},
         };
         bool found = false;
 
@@ -118,9 +123,9 @@ static void find_board(struct options *o, const char *board)
         return;
     }
     spec_board_load(&facts, o->board);
-    o->dtb = facts.devicetree != NULL               ? text("%s/%s", folder, facts.devicetree) :
-             file_exists(text("%s/board.dts", folder)) ? text("%s/board.dts", folder) :
-                                                       text("%s/board.dtb", folder);
+    o->dtb = facts.devicetree != NULL                    ? text("%s/%s", folder, facts.devicetree)
+             : file_exists(text("%s/board.dts", folder)) ? text("%s/board.dts", folder)
+                                                         : text("%s/board.dtb", folder);
 }
 
 static size_t prove_all(const struct world *world, struct proof *proofs, bool usable)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SHOWN  10u     /* violations of one rule in the text; the JSON has all */
+#define SHOWN 10u /* violations of one rule in the text; the JSON has all */
 
 static char *vtext(const char *format, va_list args)
 {
@@ -121,7 +121,10 @@ static void json_proof(FILE *out, const struct proof *proof)
     fputs(", \"sentence\": ", out);
     json_string(out, proof->rule->sentence);
     fprintf(out, ",\n     \"verdict\": \"%s\", \"checked\": %" PRIu64 ", \"unit\": ",
-            proof->count != 0 ? "violated" : proof->skipped ? "skipped" : "proved", proof->checked);
+            proof->count != 0 ? "violated"
+            : proof->skipped  ? "skipped"
+                              : "proved",
+            proof->checked);
     json_string(out, proof->rule->unit);
     fputs(", \"violations\": [", out);
     for (size_t i = 0; i < proof->count; i++) {

@@ -13,8 +13,8 @@ static void prove_owner(const struct world *world, struct proof *proof)
             violate(proof, "CPU %" PRIu32 " belongs to partition %u, vcpu %u, which does not exist", i, cpu->partition,
                     cpu->vcpu);
         } else if (part->vcpus[cpu->vcpu].cpu != i) {
-            violate(proof, "CPU %" PRIu32 " says that it runs vcpu %u of %s, which says that it runs on CPU %" PRIu32, i,
-                    cpu->vcpu, part->name, part->vcpus[cpu->vcpu].cpu);
+            violate(proof, "CPU %" PRIu32 " says that it runs vcpu %u of %s, which says that it runs on CPU %" PRIu32,
+                    i, cpu->vcpu, part->name, part->vcpus[cpu->vcpu].cpu);
         }
         for (uint32_t n = 0; n < i; n++) {
             if (world->cpus[n].mpidr == cpu->mpidr) {
@@ -36,8 +36,8 @@ static void prove_vcpu(const struct world *world, struct proof *proof, const str
 
     proof->checked++;
     if (vcpu->cpu >= world->layout.cpu_count) {
-        violate(proof, "vcpu %" PRIu32 " of %s runs on CPU %" PRIu32 ", which the layout does not have", index, part->name,
-                vcpu->cpu);
+        violate(proof, "vcpu %" PRIu32 " of %s runs on CPU %" PRIu32 ", which the layout does not have", index,
+                part->name, vcpu->cpu);
         return;
     }
     if (vcpu->mpidr != world->cpus[vcpu->cpu].mpidr || world->cpus[vcpu->cpu].partition != part->index ||
@@ -46,8 +46,8 @@ static void prove_vcpu(const struct world *world, struct proof *proof, const str
                 part->name, vcpu->cpu, world->cpus[vcpu->cpu].mpidr);
     }
     if (vcpu->vmpidr != vmpidr_of(index)) {
-        violate(proof, "vcpu %" PRIu32 " of %s has VMPIDR_EL2 0x%" PRIx64 ", not 0x%" PRIx64, index, part->name, vcpu->vmpidr,
-                vmpidr_of(index));
+        violate(proof, "vcpu %" PRIu32 " of %s has VMPIDR_EL2 0x%" PRIx64 ", not 0x%" PRIx64, index, part->name,
+                vcpu->vmpidr, vmpidr_of(index));
     }
     if (part->spec == NULL || index >= part->spec->cpu_count) {
         return;
@@ -56,8 +56,10 @@ static void prove_vcpu(const struct world *world, struct proof *proof, const str
     if (wanted >= world->board.cpu_count) {
         violate(proof, "%s:%" PRIu32 ": the board has no CPU %" PRIu32, world->spec.file, part->spec->line, wanted);
     } else if (world->board.cpus[wanted].mpidr != vcpu->mpidr) {
-        violate(proof, "vcpu %" PRIu32 " of %s runs on core 0x%" PRIx64 ", %s:%" PRIu32 " gives it CPU %" PRIu32
-                " (%s, core 0x%" PRIx64 ")", index, part->name, vcpu->mpidr, world->spec.file, part->spec->line, wanted,
+        violate(proof,
+                "vcpu %" PRIu32 " of %s runs on core 0x%" PRIx64 ", %s:%" PRIu32 " gives it CPU %" PRIu32
+                " (%s, core 0x%" PRIx64 ")",
+                index, part->name, vcpu->mpidr, world->spec.file, part->spec->line, wanted,
                 world->board.cpus[wanted].path, world->board.cpus[wanted].mpidr);
     }
 }
@@ -134,8 +136,10 @@ static void prove_sgi_part(struct proof *proof, const struct part *part)
         uint64_t mpidr = part->vcpus[i].mpidr;
 
         if (sgi_base(mpidr) != sgi->base || (mpidr & 0xff) != sgi->shift + i || sgi->shift + i > 15) {
-            violate(proof, "partition %s: an SGI to vcpu %" PRIu32 " would not reach its core 0x%" PRIx64 " (base 0x%" PRIx64
-                    ", shift %" PRIu32 ")", part->name, i, mpidr, sgi->base, sgi->shift);
+            violate(proof,
+                    "partition %s: an SGI to vcpu %" PRIu32 " would not reach its core 0x%" PRIx64 " (base 0x%" PRIx64
+                    ", shift %" PRIu32 ")",
+                    part->name, i, mpidr, sgi->base, sgi->shift);
         }
     }
 }
@@ -155,17 +159,22 @@ static void prove_console(const struct world *world, struct proof *proof)
     if (facts->console_irq == 0) {
         return;
     }
+    if (facts->console_irq != 1) {
+        violate(proof, "console_irq is %" PRIu32 ", which is neither 0 nor 1", facts->console_irq);
+    }
     if (facts->uart.base.raw == 0 || facts->uart.intid == 0) {
         violate(proof, "CPU %" PRIu32 " takes the console's interrupt, but the UART has none", facts->console_cpu);
     } else if (facts->console_cpu >= facts->cpu_count) {
         violate(proof, "the console's CPU %" PRIu32 " does not exist", facts->console_cpu);
     } else if (world->cpus[facts->console_cpu].partition < world->part_count &&
                world->parts[world->cpus[facts->console_cpu].partition].raw.irq_mode == LAYOUT_IRQ_DIRECT) {
-        violate(proof, "the console's CPU %" PRIu32 " belongs to a direct partition, which would get the UART's interrupt",
+        violate(proof,
+                "the console's CPU %" PRIu32 " belongs to a direct partition, which would get the UART's interrupt",
                 facts->console_cpu);
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"cpu-one-owner",
      "Every core of the layout is one core of the board and has exactly one owner, which names it in turn.",
@@ -177,11 +186,13 @@ static const struct rule rules[] = {
      "Every core has a redistributor frame of its own, inside the redistributor regions.",
      "cores", prove_redist},
     {"sgi-own-cores",
-     "The shift by which SGIs of a direct partition are translated leads each vcpu's bit to that vcpu's core and to no other.",
+     "The shift by which SGIs of a direct partition are translated leads each vcpu's bit to that vcpu's core and "
+     "to no other.",
      "partitions", prove_sgi},
     {"console-cpu",
      "The core that takes the hypervisor's console interrupt exists and does not belong to a direct partition.",
      "cores", prove_console},
 };
+/* clang-format on */
 
 const struct rule_set cpu_rules = {"Cores", rules, sizeof(rules) / sizeof(rules[0])};

@@ -28,8 +28,8 @@ static void unreached(const struct world *world, struct proof *proof, const stru
                 continue;
             }
             pa = hit->base > m->out ? hit->base : m->out;
-            violate(proof, "partition %s reaches %s %s: 0x%" PRIx64 " at guest address 0x%" PRIx64, world->parts[p].name, what,
-                    hit->what, pa, m->in + (pa - m->out));
+            violate(proof, "partition %s reaches %s %s: 0x%" PRIx64 " at guest address 0x%" PRIx64,
+                    world->parts[p].name, what, hit->what, pa, m->in + (pa - m->out));
             note(proof, "%s", walk_path(walk, &world->elf, m->in + (pa - m->out)));
         }
     }
@@ -69,8 +69,8 @@ static void prove_given_part(const struct world *world, struct proof *proof, con
         if (d->node < 0) {
             violate(proof, "%s:%" PRIu32 ": the board has no device '%s'", world->spec.file, d->line, d->name);
         } else if (never_given(world, d->node)) {
-            violate(proof, "%s:%" PRIu32 ": '%s' is the hypervisor's own and cannot be given away", world->spec.file, d->line,
-                    d->name);
+            violate(proof, "%s:%" PRIu32 ": '%s' is the hypervisor's own and cannot be given away", world->spec.file,
+                    d->line, d->name);
         } else if (owners[d->node] != 0) {
             violate(proof, "%s:%" PRIu32 ": '%s' is given to %s and to %s", world->spec.file, d->line, d->name,
                     part_name(world, (uint32_t)owners[d->node] - 1), part->name);
@@ -96,9 +96,26 @@ static void prove_one_owner(const struct world *world, struct proof *proof)
 /* Generic names (Devicetree Specification 2.2.2) of devices that move data by themselves. */
 static bool moves_data(const struct devtree *dt, int node)
 {
-    static const char *const properties[] = {"dmas", "iommus", "#dma-cells", "dma-channels", "dma-coherent", "iommu-map"};
-    static const char *const names[] = {"ethernet", "usb", "sata", "pcie", "pci", "dma", "dma-controller", "gpu", "vpu", "hdmi",
-        "display-controller", "video-codec", "crypto", "ufs", "ufshc", "nvme", "virtio_mmio", "virtio"};
+    static const char *const properties[] = {"dmas",         "iommus",       "#dma-cells",
+                                             "dma-channels", "dma-coherent", "iommu-map"};
+    static const char *const names[] = {"ethernet",
+                                        "usb",
+                                        "sata",
+                                        "pcie",
+                                        "pci",
+                                        "dma",
+                                        "dma-controller",
+                                        "gpu",
+                                        "vpu",
+                                        "hdmi",
+                                        "display-controller",
+                                        "video-codec",
+                                        "crypto",
+                                        "ufs",
+                                        "ufshc",
+                                        "nvme",
+                                        "virtio_mmio",
+                                        "virtio"};
     const char *name = strrchr(dt->nodes[node].path, '/') + 1;
     size_t length = strcspn(name, "@");
 
@@ -125,7 +142,9 @@ static void prove_dma(const struct world *world, struct proof *proof)
 
             proof->checked++;
             if (d->node >= 0 && !d->dma_unprotected && moves_data(&world->board.dt, d->node)) {
-                violate(proof, "%s:%" PRIu32 ": %s does DMA, no IOMMU restrains it, and the line does not say 'dma: unprotected'",
+                violate(proof,
+                        "%s:%" PRIu32
+                        ": %s does DMA, no IOMMU restrains it, and the line does not say 'dma: unprotected'",
                         world->spec.file, d->line, world->board.dt.nodes[d->node].path);
             }
         }
@@ -266,16 +285,16 @@ static void prove_attributes(const struct world *world, struct proof *proof)
             }
             proof->checked += m->size / PAGE_SIZE;
             if (!s2_device(m->attr) || s2_execute(m->attr)) {
-                violate(proof, "partition %s: 0x%" PRIx64 " is no RAM, but mapped with MemAttr 0x%" PRIx64 "%s", part->name,
-                        base, S2_MEMATTR(m->attr), s2_execute(m->attr) ? ", executable" : "");
+                violate(proof, "partition %s: 0x%" PRIx64 " is no RAM, but mapped with MemAttr 0x%" PRIx64 "%s",
+                        part->name, base, S2_MEMATTR(m->attr), s2_execute(m->attr) ? ", executable" : "");
                 note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in + (base - m->out)));
             }
         }
     }
 }
 
-static void unmapped(const struct world *world, struct proof *proof, const struct part *part, uint64_t base, uint64_t size,
-                     const char *what)
+static void unmapped(const struct world *world, struct proof *proof, const struct part *part, uint64_t base,
+                     uint64_t size, const char *what)
 {
     size_t i = walk_first(&part->stage2, base);
 
@@ -283,7 +302,8 @@ static void unmapped(const struct world *world, struct proof *proof, const struc
     if (i < part->stage2.map_count && part->stage2.maps[i].in < base + size) {
         uint64_t in = part->stage2.maps[i].in > base ? part->stage2.maps[i].in : base;
 
-        violate(proof, "partition %s: guest address 0x%" PRIx64 " of the %s is mapped: accesses do not reach the hypervisor",
+        violate(proof,
+                "partition %s: guest address 0x%" PRIx64 " of the %s is mapped: accesses do not reach the hypervisor",
                 part->name, in, what);
         note(proof, "%s", walk_path(&part->stage2, &world->elf, in));
     }
@@ -321,9 +341,11 @@ static void prove_emulated(const struct world *world, struct proof *proof)
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"gic-unreached",
-     "No partition reaches a register of the interrupt controller: distributor, redistributors, ITS, message frames, CPU "
+     "No partition reaches a register of the interrupt controller: distributor, redistributors, ITS, message "
+     "frames, CPU "
      "interfaces (with GICv2 the virtual CPU interface excepted, at the guest's CPU interface).",
      "pages", prove_gic},
     {"iommu-unreached",
@@ -336,23 +358,28 @@ static const struct rule rules[] = {
      "Every device of system.yaml is on the board, is given once, and is not the hypervisor's own.",
      "devices", prove_one_owner},
     {"device-dma",
-     "A device that moves data by itself, as its node's name, its compatible or its properties (dmas, iommus, ...) say, is given "
+     "A device that moves data by itself, as its node's name, its compatible or its properties (dmas, iommus, "
+     "...) say, is given "
      "with `dma: unprotected` only.",
      "devices", prove_dma},
     {"device-reached",
-     "Every partition reaches every register page of every device given to it, for reading and writing, at the board's address.",
+     "Every partition reaches every register page of every device given to it, for reading and writing, at the "
+     "board's address.",
      "pages", prove_reached},
     {"device-foreign",
-     "Every page with device registers that a partition reaches is a page of a device given to it, and holds no register "
+     "Every page with device registers that a partition reaches is a page of a device given to it, and holds no "
+     "register "
      "of a device given to another.",
      "pages", prove_foreign},
     {"device-attributes",
      "Whatever is not RAM is mapped as device memory, never cacheable, never executable.",
      "pages", prove_attributes},
     {"emulated-unmapped",
-     "The pages of the emulated devices (distributor, redistributors, virtual UART) are apart from each other and unmapped in "
+     "The pages of the emulated devices (distributor, redistributors, virtual UART) are apart from each other and "
+     "unmapped in "
      "every stage 2.",
      "pages", prove_emulated},
 };
+/* clang-format on */
 
 const struct rule_set device_rules = {"Devices", rules, sizeof(rules) / sizeof(rules[0])};

@@ -151,8 +151,10 @@ static void prove_image(const struct world *world, struct proof *proof)
         if (s->base != s->virt) {
             violate(proof, "a segment is linked for 0x%" PRIx64 " but loaded at 0x%" PRIx64, s->virt, s->base);
         }
-        if (s->base < world->layout.hv_base.raw || s->base + s->size > world->layout.hv_base.raw + world->layout.hv_size) {
-            violate(proof, "segment 0x%" PRIx64 "..0x%" PRIx64 " is outside the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64,
+        if (s->base < world->layout.hv_base.raw ||
+            s->base + s->size > world->layout.hv_base.raw + world->layout.hv_size) {
+            violate(proof,
+                    "segment 0x%" PRIx64 "..0x%" PRIx64 " is outside the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64,
                     s->base, s->base + s->size - 1, world->layout.hv_base.raw,
                     world->layout.hv_base.raw + world->layout.hv_size - 1);
         }
@@ -170,14 +172,17 @@ static void prove_place(const struct world *world, struct proof *proof)
     uint64_t gap = base;
     const struct range *hit = ranges_hit(&world->board.reserved, base, end);
 
+    if (((base | end) & PAGE_MASK) != 0) {
+        violate(proof, "the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64 " is not made of pages", base, end - 1);
+    }
     proof->checked += world->layout.hv_size / PAGE_SIZE;
     if (ranges_gap(&world->board.memory, &gap, end) != 0) {
         violate(proof, "the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64 ": the board has no RAM at 0x%" PRIx64, base,
                 end - 1, gap);
     }
     if (hit != NULL) {
-        violate(proof, "the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64 " overlaps 0x%" PRIx64 ", reserved by %s", base,
-                end - 1, hit->base, hit->what);
+        violate(proof, "the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64 " overlaps 0x%" PRIx64 ", reserved by %s",
+                base, end - 1, hit->base, hit->what);
     }
 }
 
@@ -210,19 +215,23 @@ static void prove_stacks(const struct world *world, struct proof *proof)
         uint64_t top = world->cpus[i].stack_top;
 
         if ((top & PAGE_MASK) != 0 || elf_at(&world->elf, top - 2 * PAGE_SIZE, 2 * PAGE_SIZE) == NULL) {
-            violate(proof, "the stack of CPU %" PRIu32 " (top 0x%" PRIx64 ") is not made of pages of the image", i, top);
+            violate(proof, "the stack of CPU %" PRIu32 " (top 0x%" PRIx64 ") is not made of pages of the image", i,
+                    top);
             return;
         }
         for (uint32_t n = 0; n < i; n++) {
             uint64_t other = world->cpus[n].stack_top;
 
             if ((top > other ? top - other : other - top) < 2 * PAGE_SIZE) {
-                violate(proof, "CPUs %" PRIu32 " and %" PRIu32 " have the same stack or guard page (tops 0x%" PRIx64 ", 0x%"
-                        PRIx64 ")", n, i, other, top);
+                violate(proof,
+                        "CPUs %" PRIu32 " and %" PRIu32 " have the same stack or guard page (tops 0x%" PRIx64
+                        ", 0x%" PRIx64 ")",
+                        n, i, other, top);
             }
         }
     }
-    if (elf_symbol(&world->elf, "el2_stacks", &start) && world->layout.cpu_count != 0 && world->cpus[0].stack_top < start) {
+    if (elf_symbol(&world->elf, "el2_stacks", &start) && world->layout.cpu_count != 0 &&
+        world->cpus[0].stack_top < start) {
         violate(proof, "the stack of CPU 0 is not in el2_stacks");
     }
     each_map(world, proof, stack_guard_of);
@@ -247,7 +256,7 @@ static void prove_extent(const struct world *world, struct proof *proof)
 
     own_ranges(world, &own);
     for (uint32_t i = 0; i < world->part_count; i++) {
-        ranges_copy(&own, &world->parts[i].ram);      /* el2-apart speaks about these */
+        ranges_copy(&own, &world->parts[i].ram); /* el2-apart speaks about these */
         ranges_copy(&own, &world->parts[i].given);
     }
     ranges_sort(&own);
@@ -257,7 +266,8 @@ static void prove_extent(const struct world *world, struct proof *proof)
 
         proof->checked += m->size / PAGE_SIZE;
         if (ranges_gap(&own, &base, m->out + m->size) != 0) {
-            violate(proof, "EL2 reaches 0x%" PRIx64 ", which is neither its memory nor its UART nor the interrupt controller",
+            violate(proof,
+                    "EL2 reaches 0x%" PRIx64 ", which is neither its memory nor its UART nor the interrupt controller",
                     base);
             note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (base - m->out)));
         }
@@ -359,7 +369,8 @@ static void prove_needs(const struct world *world, struct proof *proof)
 /* ---------------------------------------------------------------- loader maps */
 
 /* The loader map is the main map where that has something, and else the partition's RAM. */
-static void loader_mapping(const struct world *world, struct proof *proof, const struct part *part, const struct mapping *m)
+static void loader_mapping(const struct world *world, struct proof *proof, const struct part *part,
+                           const struct mapping *m)
 {
     for (uint64_t in = m->in; in < m->in + m->size;) {
         size_t at = walk_first(&world->main, in);
@@ -433,6 +444,7 @@ static void prove_loaders(const struct world *world, struct proof *proof)
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"el2-wx",
      "No page of EL2 is writable and executable, neither in the main map nor in a loader map.",
@@ -467,5 +479,6 @@ static const struct rule rules[] = {
      "The loader map of a partition is the main map and that partition's RAM, all of it and nothing else.",
      "pages", prove_loaders},
 };
+/* clang-format on */
 
 const struct rule_set el2_rules = {"The hypervisor's own map", rules, sizeof(rules) / sizeof(rules[0])};

@@ -91,8 +91,10 @@ static void prove_timer(const struct world *world, struct proof *proof)
         violate(proof, "the devicetree has no generic timer");
         return;
     }
-    equal(proof, "the physical timer's interrupt", world->layout.ptimer_intid, timer_interrupt(&world->board, "phys", 1));
-    equal(proof, "the virtual timer's interrupt", world->layout.vtimer_intid, timer_interrupt(&world->board, "virt", 2));
+    equal(proof, "the physical timer's interrupt", world->layout.ptimer_intid,
+          timer_interrupt(&world->board, "phys", 1));
+    equal(proof, "the virtual timer's interrupt", world->layout.vtimer_intid,
+          timer_interrupt(&world->board, "virt", 2));
     equal(proof, "the hypervisor timer's interrupt", world->layout.htimer_intid,
           timer_interrupt(&world->board, "hyp-phys", 3));
 }
@@ -108,6 +110,8 @@ static void prove_pl011(const struct layout_uart *uart, struct proof *proof)
     equal(proof, "UARTDR", uart->tx, 0x00);
     equal(proof, "UARTFR", uart->tx_status, 0x18);
     equal(proof, "UARTFR.TXFF", uart->tx_mask, 1u << 5);
+    equal(proof, "UARTFR when it can send", uart->tx_ready, 0);
+    equal(proof, "UARTFR when something has come", uart->rx_ready, 0);
     equal(proof, "UARTDR (receive)", uart->rx, 0x00);
     equal(proof, "UARTFR (receive)", uart->rx_status, 0x18);
     equal(proof, "UARTFR.RXFE", uart->rx_mask, 1u << 4);
@@ -129,7 +133,8 @@ static void prove_pl011_writes(const struct layout_uart *uart, struct proof *pro
 
         proof->checked++;
         if (r->offset != 0x38 || (r->value & ~UINT32_C(0x50)) != 0) {
-            violate(proof, "register 0x%" PRIx32 " of the PL011 is set to 0x%" PRIx32 " for interrupts", r->offset, r->value);
+            violate(proof, "register 0x%" PRIx32 " of the PL011 is set to 0x%" PRIx32 " for interrupts", r->offset,
+                    r->value);
         }
     }
     if (uart->tx_pre_count != 0 || uart->rx_ack_used != 0) {
@@ -139,8 +144,13 @@ static void prove_pl011_writes(const struct layout_uart *uart, struct proof *pro
 
 static void prove_offsets(const struct layout_uart *uart, struct proof *proof, uint64_t size)
 {
-    const struct { const struct layout_reg *regs; uint32_t count; } lists[] = {
-        {uart->init, uart->init_count}, {uart->rx_on, uart->rx_on_count}, {uart->tx_pre, uart->tx_pre_count},
+    const struct {
+        const struct layout_reg *regs;
+        uint32_t count;
+    } lists[] = {
+        {uart->init, uart->init_count},
+        {uart->rx_on, uart->rx_on_count},
+        {uart->tx_pre, uart->tx_pre_count},
         {&uart->rx_ack, uart->rx_ack_used != 0 ? 1 : 0},
     };
     const uint32_t offsets[] = {uart->tx, uart->tx_status, uart->rx, uart->rx_status};
@@ -155,7 +165,8 @@ static void prove_offsets(const struct layout_uart *uart, struct proof *proof, u
         for (uint32_t n = 0; n < lists[i].count; n++) {
             proof->checked++;
             if (lists[i].regs[n].offset + (uint64_t)uart->width > size) {
-                violate(proof, "register 0x%" PRIx32 " is outside the UART's 0x%" PRIx64 " bytes", lists[i].regs[n].offset, size);
+                violate(proof, "register 0x%" PRIx32 " is outside the UART's 0x%" PRIx64 " bytes",
+                        lists[i].regs[n].offset, size);
             }
         }
     }
@@ -178,7 +189,7 @@ static void prove_uart(const struct world *world, struct proof *proof)
     }
     (void)dt_interrupt(&board->dt, board->uart, 0, &irq);
     equal(proof, "the UART", uart->base.raw, base);
-    if (uart->intid != 0) {        /* 0: output only */
+    if (uart->intid != 0) { /* 0: output only */
         equal(proof, "the UART's interrupt", uart->intid, irq.gic ? irq.intid : 0);
     }
     if (uart->width != 1 && uart->width != 4) {
@@ -191,6 +202,7 @@ static void prove_uart(const struct world *world, struct proof *proof)
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"facts-gic",
      "Version, addresses, sizes and maintenance interrupt of the interrupt controller are the devicetree's.",
@@ -205,5 +217,6 @@ static const struct rule rules[] = {
      "Address and interrupt of the hypervisor's UART are the devicetree's, and no register lies outside of it.",
      "facts", prove_uart},
 };
+/* clang-format on */
 
 const struct rule_set fact_rules = {"Facts of the board", rules, sizeof(rules) / sizeof(rules[0])};

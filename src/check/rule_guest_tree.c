@@ -78,8 +78,8 @@ static void memory_of(const struct world *world, struct proof *proof, const stru
         base = tree.at[i].base;
         proof->checked += (tree.at[i].end - tree.at[i].base) / PAGE_SIZE;
         if (ranges_gap(&own, &base, tree.at[i].end) != 0) {
-            violate(proof, "the devicetree of %s names memory at 0x%" PRIx64 " (%s), which it does not have", part->name, base,
-                    tree.at[i].what);
+            violate(proof, "the devicetree of %s names memory at 0x%" PRIx64 " (%s), which it does not have",
+                    part->name, base, tree.at[i].what);
         }
     }
     for (size_t i = 0; i < own.count; i++) {
@@ -122,8 +122,8 @@ static void cpus_of(const struct world *world, struct proof *proof, const struct
         }
         proof->checked++;
         if (cpu_reg(dt, i) != wanted) {
-            violate(proof, "the devicetree of %s: %s has number 0x%" PRIx64 ", vcpu %" PRIu32 " has 0x%" PRIx64, part->name,
-                    dt->nodes[i].path, cpu_reg(dt, i), count, wanted);
+            violate(proof, "the devicetree of %s: %s has number 0x%" PRIx64 ", vcpu %" PRIu32 " has 0x%" PRIx64,
+                    part->name, dt->nodes[i].path, cpu_reg(dt, i), count, wanted);
         }
         count++;
     }
@@ -150,8 +150,8 @@ static void reachable(const struct world *world, const struct part *part, struct
     }
     ranges_add_pages(list, gic->dist.raw, gic->dist_size, "distributor", NO_OWNER);
     if (gic->version == 3) {
-        ranges_add_pages(list, gic->redist[0].raw, (uint64_t)part->raw.vcpu_count * gic->redist_stride, "redistributors",
-                         NO_OWNER);
+        ranges_add_pages(list, gic->redist[0].raw, (uint64_t)part->raw.vcpu_count * gic->redist_stride,
+                         "redistributors", NO_OWNER);
     }
     if (part->raw.vuart.intid != 0) {
         ranges_add_pages(list, part->raw.vuart.base.raw, PAGE_SIZE, "virtual UART", NO_OWNER);
@@ -159,7 +159,8 @@ static void reachable(const struct world *world, const struct part *part, struct
     ranges_sort(list);
 }
 
-static void registers_of(const struct world *world, struct proof *proof, const struct part *part, const struct devtree *dt)
+static void registers_of(const struct world *world, struct proof *proof, const struct part *part,
+                         const struct devtree *dt)
 {
     struct ranges known = {0};
     uint64_t base, size;
@@ -175,7 +176,8 @@ static void registers_of(const struct world *world, struct proof *proof, const s
             proof->checked++;
             if (size > UINT64_MAX - base || (size != 0 && !ranges_cover(&known, base, base + size))) {
                 (void)ranges_gap(&known, &gap, size > UINT64_MAX - base ? UINT64_MAX : base + size);
-                violate(proof, "the devicetree of %s: %s has registers at 0x%" PRIx64 ", which the partition does not reach",
+                violate(proof,
+                        "the devicetree of %s: %s has registers at 0x%" PRIx64 ", which the partition does not reach",
                         part->name, dt->nodes[i].path, gap);
                 note(proof, "%s", walk_path(&part->stage2, &world->elf, gap));
             }
@@ -206,7 +208,8 @@ static bool owns_interrupt(const struct part *part, uint32_t intid)
     return part_owns_spi(part, intid) || (part->raw.vuart.intid != 0 && part->raw.vuart.intid == intid);
 }
 
-static void interrupts_of(const struct world *world, struct proof *proof, const struct part *part, const struct devtree *dt)
+static void interrupts_of(const struct world *world, struct proof *proof, const struct part *part,
+                          const struct devtree *dt)
 {
     struct dt_interrupt irq;
 
@@ -215,8 +218,8 @@ static void interrupts_of(const struct world *world, struct proof *proof, const 
         for (int n = 0; dt_interrupt(dt, i, n, &irq); n++) {
             proof->checked++;
             if (irq.gic && !owns_interrupt(part, irq.intid) && !is_secure_timer(dt, i, n)) {
-                violate(proof, "the devicetree of %s: %s names INTID %" PRIu32 ", which the partition does not own", part->name,
-                        dt->nodes[i].path, irq.intid);
+                violate(proof, "the devicetree of %s: %s names INTID %" PRIu32 ", which the partition does not own",
+                        part->name, dt->nodes[i].path, irq.intid);
             }
         }
     }
@@ -242,8 +245,8 @@ static void initrd_of(const struct world *world, struct proof *proof, const stru
     ranges_sort(&own);
     proof->checked++;
     if (end < start || (end > start && !ranges_cover(&own, start, end))) {
-        violate(proof, "the devicetree of %s has its initrd at 0x%" PRIx64 "..0x%" PRIx64 ", which is not its RAM", part->name,
-                start, end);
+        violate(proof, "the devicetree of %s has its initrd at 0x%" PRIx64 "..0x%" PRIx64 ", which is not its RAM",
+                part->name, start, end);
     }
 }
 
@@ -252,6 +255,7 @@ static void prove_initrd(const struct world *world, struct proof *proof)
     each_tree(world, proof, initrd_of);
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"tree-readable",
      "Every partition finds a valid flattened devicetree at the address in x0.",
@@ -272,5 +276,6 @@ static const struct rule rules[] = {
      "The initrd that a guest's devicetree names lies in its RAM.",
      "partitions", prove_initrd},
 };
+/* clang-format on */
 
 const struct rule_set guest_tree_rules = {"Guests' devicetrees", rules, sizeof(rules) / sizeof(rules[0])};

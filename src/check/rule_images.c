@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMAGE_MAGIC_OFFSET  56u      /* of "ARM\x64" in Linux's Image header (Documentation/arm64/booting) */
+#define IMAGE_MAGIC_OFFSET 56u /* of "ARM\x64" in Linux's Image header (Documentation/arm64/booting) */
 
 static void prove_source(const struct world *world, struct proof *proof, const struct part *part, uint32_t index)
 {
@@ -17,20 +17,36 @@ static void prove_source(const struct world *world, struct proof *proof, const s
     if (((source | image->target.raw | image->size) & 15) != 0) {
         violate(proof, "partition %s: image %" PRIu32 " is not aligned to 16 bytes", part->name, index);
     }
-    if (section == NULL || section->write || section->execute || image->size > section->size - (source - section->base) ||
-        elf_at(&world->elf, source, image->size) == NULL) {
-        violate(proof, "partition %s: image %" PRIu32 " at 0x%" PRIx64 " (%" PRIu64 " bytes) is not in a read-only section",
+    if (section == NULL || section->write || section->execute ||
+        image->size > section->size - (source - section->base) || elf_at(&world->elf, source, image->size) == NULL) {
+        violate(proof,
+                "partition %s: image %" PRIu32 " at 0x%" PRIx64 " (%" PRIu64 " bytes) is not in a read-only section",
                 part->name, index, source, image->size);
     }
 }
 
+/* An image that reached into the next one would hand out another partition's. */
 static void prove_sources(const struct world *world, struct proof *proof)
 {
+    struct ranges taken = {0};
+
     for (uint32_t p = 0; p < world->part_count; p++) {
         for (uint32_t i = 0; i < world->parts[p].raw.image_count; i++) {
+            const struct layout_image *image = &world->parts[p].images[i];
+
             prove_source(world, proof, &world->parts[p], i);
+            ranges_add(&taken, (uint64_t)(uintptr_t)image->source, image->size, world->parts[p].name, p);
         }
     }
+    ranges_sort(&taken);
+    for (size_t i = 1; i < taken.count; i++) {
+        const struct range *r = &taken.at[i];
+
+        if (r->base < taken.at[i - 1].reach && (r->base != taken.at[i - 1].base || r->end != taken.at[i - 1].end)) {
+            violate(proof, "an image of %s reaches into one of %s at 0x%" PRIx64, taken.at[i - 1].what, r->what, r->base);
+        }
+    }
+    free(taken.at);
 }
 
 static void prove_targets(const struct world *world, struct proof *proof)
@@ -45,7 +61,8 @@ static void prove_targets(const struct world *world, struct proof *proof)
 
             proof->checked += size;
             if (size > UINT64_MAX - base || !ranges_cover(&part->ram, base, base + size)) {
-                violate(proof, "partition %s: image %" PRIu32 " goes to 0x%" PRIx64 "..0x%" PRIx64 ", which is not its RAM",
+                violate(proof,
+                        "partition %s: image %" PRIu32 " goes to 0x%" PRIx64 "..0x%" PRIx64 ", which is not its RAM",
                         part->name, i, base, base + size - 1);
             }
             ranges_add(&taken, base, size, "image", i);
@@ -131,7 +148,8 @@ static void prove_bytes(const struct world *world, struct proof *proof, const st
 
         count = count < size - done ? count : size - done;
         if (found == NULL || memcmp(found, bytes + done, count) != 0) {
-            violate(proof, "partition %s: at guest address 0x%" PRIx64 " there is not what %s has", part->name, ipa + done, what);
+            violate(proof, "partition %s: at guest address 0x%" PRIx64 " there is not what %s has", part->name,
+                    ipa + done, what);
             return;
         }
         done += count;
@@ -185,7 +203,8 @@ static void prove_kernel(const struct world *world, struct proof *proof, const s
     const uint8_t *entry = image_at(world, part, part->raw.entry.raw, &count);
 
     if (entry == NULL || !is_kernel(entry, count)) {
-        violate(proof, "partition %s: at its entry 0x%" PRIx64 " there is no Linux Image", part->name, part->raw.entry.raw);
+        violate(proof, "partition %s: at its entry 0x%" PRIx64 " there is no Linux Image", part->name,
+                part->raw.entry.raw);
     } else if (is_kernel(bytes, size)) {
         prove_bytes(world, proof, part, part->raw.entry.raw, bytes, size, part->spec->image);
     }
@@ -203,8 +222,8 @@ static void prove_initrd_file(const struct world *world, struct proof *proof, co
     } else if (part_tree(world, part, &dt) == NULL) {
         dt_initrd(&dt, &start, &end);
         if (end - start != size) {
-            violate(proof, "partition %s: its devicetree gives the initrd %" PRIu64 " bytes, %s has %zu", part->name, end - start,
-                    part->spec->initrd, size);
+            violate(proof, "partition %s: its devicetree gives the initrd %" PRIu64 " bytes, %s has %zu", part->name,
+                    end - start, part->spec->initrd, size);
         }
         prove_bytes(world, proof, part, start, bytes, size, part->spec->initrd);
     }
@@ -235,20 +254,24 @@ static void prove_contents(const struct world *world, struct proof *proof)
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"image-source",
-     "Every pristine image lies whole in read-only memory of the hypervisor.",
+     "Every pristine image lies whole in read-only memory of the hypervisor, and none reaches into another.",
      "bytes", prove_sources},
     {"image-target",
      "Every image is copied into RAM of its own partition only, and none overwrites another.",
      "bytes", prove_targets},
     {"image-content",
-     "What is copied is what system.yaml names: a raw file at its offset and entered at its first byte, an ELF file's segments at "
-     "their addresses and entered at its entry, a Linux Image entered at its header, the initrd where the devicetree says.",
+     "What is copied is what system.yaml names: a raw file at its offset and entered at its first byte, an ELF "
+     "file's segments at "
+     "their addresses and entered at its entry, a Linux Image entered at its header, the initrd where the "
+     "devicetree says.",
      "bytes", prove_contents},
     {"entry-inside",
      "Every partition starts in its own RAM, in an image, at an executable address, and its devicetree lies there too.",
      "addresses", prove_entry},
 };
+/* clang-format on */
 
 const struct rule_set image_rules = {"Images", rules, sizeof(rules) / sizeof(rules[0])};

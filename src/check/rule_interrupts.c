@@ -63,9 +63,11 @@ static void prove_given_part(const struct world *world, struct proof *proof, con
 
         proof->checked += owns ? 1 : 0;
         if (owns && !wanted[intid]) {
-            violate(proof, "partition %s owns INTID %" PRIu32 ", which no device given to it raises", part->name, intid);
+            violate(proof, "partition %s owns INTID %" PRIu32 ", which no device given to it raises", part->name,
+                    intid);
         } else if (!owns && wanted[intid]) {
-            violate(proof, "partition %s does not own INTID %" PRIu32 ", which a device given to it raises", part->name, intid);
+            violate(proof, "partition %s does not own INTID %" PRIu32 ", which a device given to it raises", part->name,
+                    intid);
         }
     }
 }
@@ -100,11 +102,11 @@ static void prove_vuart(const struct world *world, struct proof *proof)
         if (intid < FIRST_SPI || intid > LAST_SPI) {
             violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART is no SPI", part->name, intid);
         } else if (wanted[intid]) {
-            violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART is raised by a device of its own", part->name,
-                    intid);
+            violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART is raised by a device of its own",
+                    part->name, intid);
         } else if (part->raw.irq_mode == LAYOUT_IRQ_DIRECT && world->board.spi_used[intid] != 0) {
-            violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART belongs to a device of the board", part->name,
-                    intid);
+            violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART belongs to a device of the board",
+                    part->name, intid);
         }
     }
 }
@@ -172,7 +174,8 @@ static void prove_ppis(const struct world *world, struct proof *proof)
             violate(proof, "partition %s may program PPIs 0x%08" PRIx32 " of the hypervisor", part->name,
                     part->raw.ppi_mask & own);
         } else if ((part->raw.ppi_mask & ~(timers | pmu | given)) != 0) {
-            violate(proof, "partition %s may program PPIs 0x%08" PRIx32 ", which are neither its timers' nor its devices'",
+            violate(proof,
+                    "partition %s may program PPIs 0x%08" PRIx32 ", which are neither its timers' nor its devices'",
                     part->name, part->raw.ppi_mask & ~(timers | pmu | given));
         } else if ((part->raw.ppi_mask & (timers | given)) != (timers | given)) {
             violate(proof, "partition %s lacks PPIs 0x%08" PRIx32 " of its timers or devices", part->name,
@@ -181,24 +184,29 @@ static void prove_ppis(const struct world *world, struct proof *proof)
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"spi-one-owner",
      "No shared interrupt belongs to two partitions, and only INTIDs 32 to 1019 are given.",
      "interrupts", prove_one_owner},
     {"spi-given",
-     "Every partition owns the shared interrupts of the devices given to it (and of its virtual UART if it is direct) and no others.",
+     "Every partition owns the shared interrupts of the devices given to it (and of its virtual UART if it is "
+     "direct) and no others.",
      "interrupts", prove_given},
     {"spi-hypervisor",
      "No partition owns the interrupt of the hypervisor's UART.",
      "partitions", prove_hypervisor},
     {"vuart-interrupt",
-     "A virtual UART has an interrupt that no device of its partition raises; in a direct partition, one that no device of "
+     "A virtual UART has an interrupt that no device of its partition raises; in a direct partition, one that no "
+     "device of "
      "the board raises.",
      "virtual UARTs", prove_vuart},
     {"ppi-own",
-     "Private interrupts that a partition may program are its timers', the PMU's and its devices'; never the hypervisor's "
+     "Private interrupts that a partition may program are its timers', the PMU's and its devices'; never the "
+     "hypervisor's "
      "timer or the maintenance interrupt.",
      "partitions", prove_ppis},
 };
+/* clang-format on */
 
 const struct rule_set interrupt_rules = {"Interrupts", rules, sizeof(rules) / sizeof(rules[0])};

@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* Memory that is read-only: no writable section of the ELF, inside the hypervisor's own range. */
-static void prove_range(const struct world *world, struct proof *proof, const void *pointer, uint64_t size, const char *what)
+static void prove_range(const struct world *world, struct proof *proof, const void *pointer, uint64_t size,
+                        const char *what)
 {
     uint64_t base = (uint64_t)(uintptr_t)pointer;
     const struct section *section = elf_section_of(&world->elf, base);
@@ -55,7 +56,8 @@ static void prove_within(struct proof *proof, const void *pointer, uint64_t size
     uint64_t base = (uint64_t)(uintptr_t)pointer;
 
     if (size != 0 && !within(base, size, summed->base, summed->end)) {
-        violate(proof, "%s at 0x%" PRIx64 " (%" PRIu64 " bytes) is outside the range of the checksum", summed->what, base, size);
+        violate(proof, "%s at 0x%" PRIx64 " (%" PRIu64 " bytes) is outside the range of the checksum", summed->what,
+                base, size);
     }
 }
 
@@ -123,8 +125,8 @@ static void prove_checksum(const struct world *world, struct proof *proof)
     sum = sum_blocks(bytes, (end - start) / 128);
     proof->checked += end - start;
     if (sum != stored) {
-        violate(proof, "the sum over 0x%" PRIx64 "..0x%" PRIx64 " is 0x%016" PRIx64 ", the image says 0x%016" PRIx64, start,
-                end, sum, stored);
+        violate(proof, "the sum over 0x%" PRIx64 "..0x%" PRIx64 " is 0x%016" PRIx64 ", the image says 0x%016" PRIx64,
+                start, end, sum, stored);
     }
     prove_summed(world, proof, start, end);
 }
@@ -142,16 +144,16 @@ static void prove_partition(const struct world *world, struct proof *proof, cons
                 spec->direct ? "virtual" : "direct", spec->direct ? "direct" : "virtual", world->spec.file, spec->line);
     }
     if (part->raw.on_fault != spec->on_fault) {
-        violate(proof, "partition %s: the fault policy is %" PRIu32 " in the layout, %" PRIu32 " in %s:%" PRIu32, part->name,
-                part->raw.on_fault, spec->on_fault, world->spec.file, spec->line);
+        violate(proof, "partition %s: the fault policy is %" PRIu32 " in the layout, %" PRIu32 " in %s:%" PRIu32,
+                part->name, part->raw.on_fault, spec->on_fault, world->spec.file, spec->line);
     }
     if ((part->raw.vuart.intid != 0) != spec->vuart) {
         violate(proof, "partition %s: %s virtual UART in the layout, %s in %s:%" PRIu32, part->name,
                 spec->vuart ? "no" : "a", spec->vuart ? "one" : "none", world->spec.file, spec->line);
     }
     if (part->raw.yaml_line != spec->line) {
-        violate(proof, "partition %s: yaml_line is %" PRIu32 ", it stands in %s:%" PRIu32, part->name, part->raw.yaml_line,
-                world->spec.file, spec->line);
+        violate(proof, "partition %s: yaml_line is %" PRIu32 ", it stands in %s:%" PRIu32, part->name,
+                part->raw.yaml_line, world->spec.file, spec->line);
     }
 }
 
@@ -221,8 +223,8 @@ static void prove_devices(const struct world *world, struct proof *proof)
 
         proof->checked++;
         if (node < 0 || !node_has_reg(&world->board.dt, node, d->base.raw, d->size)) {
-            violate(proof, "entry %" PRIu32 " (%s at 0x%" PRIx64 ") is not in the devicetree", i, path != NULL ? path : "?",
-                    d->base.raw);
+            violate(proof, "entry %" PRIu32 " (%s at 0x%" PRIx64 ") is not in the devicetree", i,
+                    path != NULL ? path : "?", d->base.raw);
         } else if (d->owner != owner_of_node(world, node, &line) || d->yaml_line != line) {
             violate(proof, "%s is listed as %s's (line %" PRIu32 "), which is not what %s says", path,
                     part_name(world, d->owner), d->yaml_line, world->spec.file);
@@ -234,19 +236,24 @@ static void prove_devices(const struct world *world, struct proof *proof)
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"layout-read-only",
-     "The layout and everything that it points to lie in read-only sections of the image, inside the hypervisor's memory.",
+     "The layout and everything that it points to lie in read-only sections of the image, inside the hypervisor's "
+     "memory.",
      "bytes", prove_read_only},
     {"layout-checksum",
-     "The checksum that the boot code compares is the sum over layout and tables as they stand in the image, and covers them all.",
+     "The checksum that the boot code compares is the sum over layout and tables as they stand in the image, and "
+     "covers them all.",
      "bytes", prove_checksum},
     {"layout-partitions",
-     "The layout is for the board of system.yaml and has its partitions and no others, with their interrupt mode, fault policy and console.",
+     "The layout is for the board of system.yaml and has its partitions and no others, with their interrupt mode, "
+     "fault policy and console.",
      "partitions", prove_partitions},
     {"layout-devices",
      "The list of devices that fault reports use is sorted and names devicetree nodes with their real owners.",
      "devices", prove_devices},
 };
+/* clang-format on */
 
 const struct rule_set layout_rules = {"The layout", rules, sizeof(rules) / sizeof(rules[0])};

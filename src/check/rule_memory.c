@@ -20,8 +20,8 @@ static void prove_unreached(const struct world *world, struct proof *proof, cons
                 continue;
             }
             pa = hit->base > m->out ? hit->base : m->out;
-            violate(proof, "partition %s reaches 0x%" PRIx64 " (%s) at guest address 0x%" PRIx64, world->parts[p].name, pa,
-                    hit->what, m->in + (pa - m->out));
+            violate(proof, "partition %s reaches 0x%" PRIx64 " (%s) at guest address 0x%" PRIx64, world->parts[p].name,
+                    pa, hit->what, m->in + (pa - m->out));
             note(proof, "%s", walk_path(walk, &world->elf, m->in + (pa - m->out)));
         }
     }
@@ -99,7 +99,8 @@ static void prove_amount(const struct world *world, struct proof *proof, const s
             violate(proof, "partition %s: memory range %" PRIu32 " is not made of whole pages", part->name, i);
         }
         if (ranges_gap(&world->board.memory, &base, m->pa.raw + m->size) != 0) {
-            violate(proof, "partition %s: 0x%" PRIx64 " is given as RAM, but the board has none there", part->name, base);
+            violate(proof, "partition %s: 0x%" PRIx64 " is given as RAM, but the board has none there", part->name,
+                    base);
         }
         sum += m->size;
     }
@@ -138,12 +139,13 @@ static void prove_place(const struct world *world, struct proof *proof, const st
         const struct layout_memory *m = &part->memory[i];
 
         if (identity && m->ipa.raw != m->pa.raw) {
-            violate(proof, "partition %s has a device with unprotected DMA, but guest address 0x%" PRIx64 " is 0x%" PRIx64,
+            violate(proof,
+                    "partition %s has a device with unprotected DMA, but guest address 0x%" PRIx64 " is 0x%" PRIx64,
                     part->name, m->ipa.raw, m->pa.raw);
         }
         if (spec->alignment != 0 && m->pa.raw % spec->alignment != 0 && part->raw.memory_count == 1) {
-            violate(proof, "partition %s: its memory at 0x%" PRIx64 " is not aligned to 0x%" PRIx64, part->name, m->pa.raw,
-                    spec->alignment);
+            violate(proof, "partition %s: its memory at 0x%" PRIx64 " is not aligned to 0x%" PRIx64, part->name,
+                    m->pa.raw, spec->alignment);
         }
         proof->checked++;
     }
@@ -178,7 +180,9 @@ static void prove_range_mapped(const struct world *world, struct proof *proof, c
 
         if (m == NULL || m->out + (in - m->in) != in - range->ipa.raw + range->pa.raw || !s2_read(m->attr) ||
             !s2_write(m->attr) || !s2_execute(m->attr)) {
-            violate(proof, "partition %s does not reach its RAM 0x%" PRIx64 " for all access at guest address 0x%" PRIx64, part->name, in - range->ipa.raw + range->pa.raw, in);
+            violate(proof,
+                    "partition %s does not reach its RAM 0x%" PRIx64 " for all access at guest address 0x%" PRIx64,
+                    part->name, in - range->ipa.raw + range->pa.raw, in);
             note(proof, "%s", walk_path(&part->stage2, &world->elf, in));
             return;
         }
@@ -210,7 +214,8 @@ static void known_ranges(const struct world *world, const struct part *part, str
     ranges_copy(known, &world->board.iommu);
     ranges_copy(known, &world->board.uart_pages);
     for (size_t i = 0; i < devices->count; i++) {
-        ranges_add_pages(known, devices->at[i].base, devices->at[i].end - devices->at[i].base, devices->at[i].what, NO_OWNER);
+        ranges_add_pages(known, devices->at[i].base, devices->at[i].end - devices->at[i].base, devices->at[i].what,
+                         NO_OWNER);
     }
     for (uint32_t p = 0; p < world->part_count; p++) {
         ranges_copy(known, &world->parts[p].ram);
@@ -259,8 +264,8 @@ static void prove_no_alias(const struct world *world, struct proof *proof, const
         uint64_t pa;
 
         if (device != NULL && m->in != m->out) {
-            violate(proof, "partition %s reaches %s at guest address 0x%" PRIx64 " too, not only at the board's", part->name,
-                    device->what, m->in);
+            violate(proof, "partition %s reaches %s at guest address 0x%" PRIx64 " too, not only at the board's",
+                    part->name, device->what, m->in);
             note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in));
         }
         if (hit == NULL) {
@@ -268,8 +273,10 @@ static void prove_no_alias(const struct world *world, struct proof *proof, const
         }
         pa = hit->base > m->out ? hit->base : m->out;
         if (!in_own_memory(part, m, pa)) {
-            violate(proof, "partition %s reaches its RAM 0x%" PRIx64 " at guest address 0x%" PRIx64 ", where the layout has "
-                    "none", part->name, pa, m->in + (pa - m->out));
+            violate(proof,
+                    "partition %s reaches its RAM 0x%" PRIx64 " at guest address 0x%" PRIx64 ", where the layout has "
+                    "none",
+                    part->name, pa, m->in + (pa - m->out));
             note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in + (pa - m->out)));
         }
     }
@@ -296,15 +303,17 @@ static void prove_attributes(const struct world *world, struct proof *proof)
             }
             proof->checked += m->size / PAGE_SIZE;
             if (S2_MEMATTR(m->attr) != 15 || DESC_SH(m->attr) != SH_INNER) {
-                violate(proof, "partition %s: RAM 0x%" PRIx64 " has MemAttr 0x%" PRIx64 ", SH %" PRIu64
-                        ", not write-back (0xf), inner shareable (3)", part->name, m->out, S2_MEMATTR(m->attr),
-                        DESC_SH(m->attr));
+                violate(proof,
+                        "partition %s: RAM 0x%" PRIx64 " has MemAttr 0x%" PRIx64 ", SH %" PRIu64
+                        ", not write-back (0xf), inner shareable (3)",
+                        part->name, m->out, S2_MEMATTR(m->attr), DESC_SH(m->attr));
                 note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in));
             }
         }
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"memory-exclusive",
      "No physical page is reached by two partitions (with GICv2 the virtual CPU interface, banked by core, excepted).",
@@ -319,10 +328,12 @@ static const struct rule rules[] = {
      "Every partition has as much RAM as system.yaml gives it, in whole pages, where the board has RAM.",
      "pages", prove_given_amount},
     {"memory-place",
-     "RAM lies where system.yaml fixes it, and guest address equals physical address where a device does unprotected DMA.",
+     "RAM lies where system.yaml fixes it, and guest address equals physical address where a device does "
+     "unprotected DMA.",
      "ranges", prove_places},
     {"memory-mapped",
-     "Every partition reaches all of its RAM, for reading, writing and executing, at the guest addresses of the layout.",
+     "Every partition reaches all of its RAM, for reading, writing and executing, at the guest addresses of the "
+     "layout.",
      "pages", prove_mapped},
     {"nothing-else",
      "What a partition reaches is its own RAM and its own devices, each at one guest address; nothing else.",
@@ -331,5 +342,6 @@ static const struct rule rules[] = {
      "RAM is mapped as normal memory, write-back cacheable and inner shareable.",
      "pages", prove_attributes},
 };
+/* clang-format on */
 
 const struct rule_set memory_rules = {"Memory", rules, sizeof(rules) / sizeof(rules[0])};

@@ -2,14 +2,14 @@
 /* Rules about the registers that tell the MMU where and how to walk (DDI 0487 D19.2: TCR_EL2, VTCR_EL2, VTTBR_EL2). */
 #include "check.h"
 
-#define SIZES_COUNT   6u
-#define RES1_31       (UINT64_C(1) << 31)
-#define RES1_23       (UINT64_C(1) << 23)
-#define WALK_MASK     UINT64_C(0xff00)     /* TG0, SH0, ORGN0, IRGN0 */
-#define WALK_VALUE    UINT64_C(0x3500)     /* 4 KiB, inner shareable, write-back write-allocate */
-#define PS(r)         ((r) >> 16 & 7)
-#define VTCR_USED     (RES1_31 | UINT64_C(0x7ffff))
-#define TCR_USED      (RES1_31 | RES1_23 | UINT64_C(0x7ff3f))
+#define SIZES_COUNT 6u
+#define RES1_31     (UINT64_C(1) << 31)
+#define RES1_23     (UINT64_C(1) << 23)
+#define WALK_MASK   UINT64_C(0xff00) /* TG0, SH0, ORGN0, IRGN0 */
+#define WALK_VALUE  UINT64_C(0x3500) /* 4 KiB, inner shareable, write-back write-allocate */
+#define PS(r)       ((r) >> 16 & 7)
+#define VTCR_USED   (RES1_31 | UINT64_C(0x7ffff))
+#define TCR_USED    (RES1_31 | RES1_23 | UINT64_C(0x7ff3f))
 
 static uint32_t ps_bits(uint64_t ps)
 {
@@ -116,8 +116,8 @@ static void prove_stage2(const struct world *world, struct proof *proof)
 
         proof->checked += 2;
         if (why != NULL) {
-            violate(proof, "partition %s: VTCR_EL2 0x%" PRIx64 ", VTTBR_EL2 0x%" PRIx64 ": %s", part->name, part->raw.vtcr,
-                    part->raw.vttbr, why);
+            violate(proof, "partition %s: VTCR_EL2 0x%" PRIx64 ", VTTBR_EL2 0x%" PRIx64 ": %s", part->name,
+                    part->raw.vtcr, part->raw.vttbr, why);
         }
     }
 }
@@ -154,25 +154,29 @@ static void prove_vmids(const struct world *world, struct proof *proof)
         if (vmid == 0 || vmid > 255) {
             violate(proof, "partition %s: VMID %" PRIu64 " is not 1..255", part->name, vmid);
         } else if (owner[vmid] != 0) {
-            violate(proof, "partitions %s and %s have the same VMID %" PRIu64, part_name(world, owner[vmid] - 1), part->name,
-                    vmid);
+            violate(proof, "partitions %s and %s have the same VMID %" PRIu64, part_name(world, owner[vmid] - 1),
+                    part->name, vmid);
         } else {
             owner[vmid] = i + 1;
         }
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"stage2-registers",
-     "VTCR_EL2 and VTTBR_EL2 of every partition hold only values that the architecture defines: 4 KiB granule, a start level "
+     "VTCR_EL2 and VTTBR_EL2 of every partition hold only values that the architecture defines: 4 KiB granule, a "
+     "start level "
      "that goes with the input size, a root aligned to its size, inner-shareable write-back walks, no reserved bit.",
      "registers", prove_stage2},
     {"el2-registers",
-     "TCR_EL2 and every TTBR0_EL2 (the main map's and each loader map's) hold only values that the architecture defines.",
+     "TCR_EL2 and every TTBR0_EL2 (the main map's and each loader map's) hold only values that the architecture "
+     "defines.",
      "registers", prove_el2},
     {"vmid-unique",
      "Every partition has a VMID of its own, and none has VMID 0.",
      "VMIDs", prove_vmids},
 };
+/* clang-format on */
 
 const struct rule_set register_rules = {"Registers", rules, sizeof(rules) / sizeof(rules[0])};

@@ -9,8 +9,8 @@ static void faults_of(const struct walk *walk, struct proof *proof)
         const struct walk_fault *f = &walk->faults[i];
 
         if (!f->missing) {
-            violate(proof, "%s: descriptor 0x%016" PRIx64 " for address 0x%" PRIx64 " in table 0x%" PRIx64 ": %s", walk->name,
-                    f->descriptor, f->in, f->table, f->why);
+            violate(proof, "%s: descriptor 0x%016" PRIx64 " for address 0x%" PRIx64 " in table 0x%" PRIx64 ": %s",
+                    walk->name, f->descriptor, f->in, f->table, f->why);
         }
     }
 }
@@ -30,8 +30,8 @@ static void missing_of(const struct walk *walk, struct proof *proof)
         const struct walk_fault *f = &walk->faults[i];
 
         if (f->missing) {
-            violate(proof, "%s: descriptor 0x%016" PRIx64 " for address 0x%" PRIx64 " in table 0x%" PRIx64 ": %s", walk->name,
-                    f->descriptor, f->in, f->table, f->why);
+            violate(proof, "%s: descriptor 0x%016" PRIx64 " for address 0x%" PRIx64 " in table 0x%" PRIx64 ": %s",
+                    walk->name, f->descriptor, f->in, f->table, f->why);
         }
     }
 }
@@ -117,7 +117,8 @@ static void prove_direct_root(const struct world *world, struct proof *proof, co
     const struct mapping *m = walk_find(&world->main, root);
 
     if (root != walk->root || part->raw.root_count != walk->root_entries) {
-        violate(proof, "partition %s: root 0x%" PRIx64 " with %" PRIu32 " entries, VTTBR_EL2 says 0x%" PRIx64 " with %" PRIu64,
+        violate(proof,
+                "partition %s: root 0x%" PRIx64 " with %" PRIu32 " entries, VTTBR_EL2 says 0x%" PRIx64 " with %" PRIu64,
                 part->name, root, part->raw.root_count, walk->root, walk->root_entries);
         return;
     }
@@ -152,9 +153,11 @@ static void prove_roots(const struct world *world, struct proof *proof)
     }
 }
 
+/* clang-format off */
 static const struct rule rules[] = {
     {"tables-wellformed",
-     "Every descriptor that any walk reads is one that the architecture defines: no reserved encoding, no reserved bit, "
+     "Every descriptor that any walk reads is one that the architecture defines: no reserved encoding, no "
+     "reserved bit, "
      "access flag set, addresses aligned and inside the physical address size, no table entered twice in one walk.",
      "descriptors", prove_wellformed},
     {"tables-protected",
@@ -166,5 +169,6 @@ static const struct rule rules[] = {
      "partition's root is writable.",
      "roots", prove_roots},
 };
+/* clang-format on */
 
 const struct rule_set table_rules = {"Translation tables", rules, sizeof(rules) / sizeof(rules[0])};

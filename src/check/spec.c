@@ -48,7 +48,8 @@ static void open_document(struct source *source, const char *file)
     hide_variables((char *)bytes);
     yaml_parser_set_input_string(&parser, bytes, size);
     if (!yaml_parser_load(&parser, &source->document)) {
-        unusable("%s:%zu: %s", file, parser.problem_mark.line + 1, parser.problem != NULL ? parser.problem : "not YAML");
+        unusable("%s:%zu: %s", file, parser.problem_mark.line + 1,
+                 parser.problem != NULL ? parser.problem : "not YAML");
     }
     yaml_parser_delete(&parser);
 }
@@ -82,9 +83,16 @@ static yaml_node_t *member(struct source *source, const yaml_node_t *mapping, co
 
 static uint64_t unit_size(const struct source *source, const yaml_node_t *node, const char *unit)
 {
-    static const struct { const char *name; uint64_t size; } units[] = {
-        {"", 1}, {"B", 1}, {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20},
-        {"GiB", UINT64_C(1) << 30}, {"TiB", UINT64_C(1) << 40},
+    static const struct {
+        const char *name;
+        uint64_t size;
+    } units[] = {
+        {"", 1},
+        {"B", 1},
+        {"KiB", UINT64_C(1) << 10},
+        {"MiB", UINT64_C(1) << 20},
+        {"GiB", UINT64_C(1) << 30},
+        {"TiB", UINT64_C(1) << 40},
     };
 
     while (*unit == ' ') {
@@ -256,9 +264,9 @@ static void read_partition(struct source *source, struct spec *spec, const yaml_
     read_image(source, &part, node);
     part.direct = is_word(source, node, "interrupts", "direct");
     part.vuart = is_word(source, node, "console", "vuart");
-    part.on_fault = is_word(source, node, "on-fault", "restart")       ? LAYOUT_FAULT_RESTART :
-                    is_word(source, node, "on-fault", "reset-board") ? LAYOUT_FAULT_RESET_BOARD :
-                                                                       LAYOUT_FAULT_STOP;
+    part.on_fault = is_word(source, node, "on-fault", "restart")       ? LAYOUT_FAULT_RESTART
+                    : is_word(source, node, "on-fault", "reset-board") ? LAYOUT_FAULT_RESET_BOARD
+                                                                       : LAYOUT_FAULT_STOP;
     spec->partitions = grow(spec->partitions, sizeof(part), spec->partition_count, &spec->partition_room);
     spec->partitions[spec->partition_count++] = part;
 }
@@ -277,7 +285,8 @@ void spec_load(struct spec *spec, const char *name)
         unusable("%s: no 'board' or no 'partitions'", name);
     }
     spec->board = text("%s", scalar(&source, board));
-    for (yaml_node_pair_t *pair = partitions->data.mapping.pairs.start; pair < partitions->data.mapping.pairs.top; pair++) {
+    for (yaml_node_pair_t *pair = partitions->data.mapping.pairs.start; pair < partitions->data.mapping.pairs.top;
+         pair++) {
         read_partition(&source, spec, node_at(&source, pair->key), node_at(&source, pair->value));
     }
     if (spec->partition_count == 0) {

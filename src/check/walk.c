@@ -8,13 +8,13 @@
 
 #include <string.h>
 
-#define LEVELS           4u
-#define ENTRIES          512u
-#define TABLE_UNUSED     (~(DESC_ADDRESS | 3))
+#define LEVELS       4u
+#define ENTRIES      512u
+#define TABLE_UNUSED (~(DESC_ADDRESS | 3))
 /* Leaves: what may be set beside address and type. Stage 1: AttrIndx, AP, SH, AF, GP, XN. */
-#define S1_USED          (UINT64_C(0x7) << 2 | UINT64_C(0x1f) << 6 | S1_GP | DESC_XN)
+#define S1_USED (UINT64_C(0x7) << 2 | UINT64_C(0x1f) << 6 | S1_GP | DESC_XN)
 /* Stage 2: MemAttr, S2AP, SH, AF, XN[1]. */
-#define S2_USED          (UINT64_C(0xf) << 2 | UINT64_C(0x1f) << 6 | DESC_XN)
+#define S2_USED (UINT64_C(0xf) << 2 | UINT64_C(0x1f) << 6 | DESC_XN)
 
 struct cursor {
     const uint8_t *table;
@@ -215,7 +215,7 @@ static void walk_all(struct walk *walk, const struct elf_image *elf)
 
 void walk_stage2(struct walk *walk, const struct elf_image *elf, uint64_t vttbr, uint64_t vtcr)
 {
-    static const uint32_t start_levels[] = {2, 1, 0, 3};   /* VTCR_EL2.SL0 with a 4 KiB granule */
+    static const uint32_t start_levels[] = {2, 1, 0, 3}; /* VTCR_EL2.SL0 with a 4 KiB granule */
     static const uint32_t sizes[] = {32, 36, 40, 42, 44, 48, 52, 56};
 
     walk->stage2 = true;

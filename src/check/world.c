@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#define MAX_PARTITIONS  256u
-#define MAX_DEVICES     65536u
-#define MAX_RANGES      65536u
+#define MAX_PARTITIONS 256u
+#define MAX_DEVICES    65536u
+#define MAX_RANGES     65536u
 
 static uint64_t address_of(const void *pointer)
 {
@@ -14,14 +14,15 @@ static uint64_t address_of(const void *pointer)
 }
 
 /* A copy of an array that the layout points to; NULL, with a violation, if it is not in the image. */
-static void *copy_array(const struct world *world, struct proof *proof, const void *pointer, uint64_t count, size_t size,
-                        const char *what)
+static void *copy_array(const struct world *world, struct proof *proof, const void *pointer, uint64_t count,
+                        size_t size, const char *what)
 {
     const uint8_t *bytes = elf_at(&world->elf, address_of(pointer), count * size);
     void *copy;
 
     if (bytes == NULL) {
-        violate(proof, "%s at 0x%" PRIx64 " (%" PRIu64 " entries) do not lie in the image", what, address_of(pointer), count);
+        violate(proof, "%s at 0x%" PRIx64 " (%" PRIu64 " entries) do not lie in the image", what, address_of(pointer),
+                count);
         return NULL;
     }
     copy = alloc(count * size);
@@ -57,9 +58,10 @@ static bool counts_sane(const struct layout *facts, struct proof *proof)
     if (facts->cpu_count == 0 || facts->cpu_count > LAYOUT_MAX_CPUS || facts->partition_count == 0 ||
         facts->partition_count > MAX_PARTITIONS || facts->device_count > MAX_DEVICES || facts->gic.redist_count > 4 ||
         facts->uart.init_count > 4 || facts->uart.rx_on_count > 2 || facts->uart.tx_pre_count > 2) {
-        violate(proof, "a count is out of bounds: %" PRIu32 " CPUs, %" PRIu32 " partitions, %" PRIu32 " devices, %" PRIu32
-                " redistributor regions", facts->cpu_count, facts->partition_count, facts->device_count,
-                facts->gic.redist_count);
+        violate(proof,
+                "a count is out of bounds: %" PRIu32 " CPUs, %" PRIu32 " partitions, %" PRIu32 " devices, %" PRIu32
+                " redistributor regions",
+                facts->cpu_count, facts->partition_count, facts->device_count, facts->gic.redist_count);
         return false;
     }
     return true;
@@ -75,15 +77,18 @@ static bool read_part(struct world *world, struct proof *proof, struct part *par
         return false;
     }
     if (raw->vcpu_count == 0 || raw->vcpu_count > LAYOUT_MAX_VCPUS || raw->memory_count > MAX_RANGES ||
-        raw->image_count > MAX_RANGES || raw->irq_mode > LAYOUT_IRQ_DIRECT || raw->on_fault > LAYOUT_FAULT_RESET_BOARD) {
+        raw->image_count > MAX_RANGES || raw->irq_mode > LAYOUT_IRQ_DIRECT ||
+        raw->on_fault > LAYOUT_FAULT_RESET_BOARD) {
         violate(proof, "partition %s: a count or a mode is out of bounds", part->name);
         return false;
     }
     part->vcpus = copy_array(world, proof, raw->vcpus, raw->vcpu_count, sizeof(part->vcpus[0]), "vcpus");
-    part->memory = raw->memory_count != 0 ?
-        copy_array(world, proof, raw->memory, raw->memory_count, sizeof(part->memory[0]), "memory ranges") : alloc(0);
-    part->images = raw->image_count != 0 ?
-        copy_array(world, proof, raw->images, raw->image_count, sizeof(part->images[0]), "images") : alloc(0);
+    part->memory = raw->memory_count != 0 ? copy_array(world, proof, raw->memory, raw->memory_count,
+                                                       sizeof(part->memory[0]), "memory ranges")
+                                          : alloc(0);
+    part->images = raw->image_count != 0
+                       ? copy_array(world, proof, raw->images, raw->image_count, sizeof(part->images[0]), "images")
+                       : alloc(0);
     if (part->vcpus == NULL || part->memory == NULL || part->images == NULL) {
         return false;
     }
@@ -115,7 +120,8 @@ static void read_hv_memory(struct world *world)
 {
     ranges_add_pages(&world->hv, world->layout.hv_base.raw, world->layout.hv_size, "the hypervisor's memory", NO_OWNER);
     for (size_t i = 0; i < world->elf.segment_count; i++) {
-        ranges_add_pages(&world->hv, world->elf.segments[i].base, world->elf.segments[i].size, "the hypervisor's image", NO_OWNER);
+        ranges_add_pages(&world->hv, world->elf.segments[i].base, world->elf.segments[i].size, "the hypervisor's image",
+                         NO_OWNER);
     }
     ranges_sort(&world->hv);
 }
@@ -128,8 +134,9 @@ bool world_read_layout(struct world *world, struct proof *proof)
         return false;
     }
     world->cpus = copy_array(world, proof, facts->cpus, facts->cpu_count, sizeof(world->cpus[0]), "cpus");
-    world->devices = facts->device_count != 0 ?
-        copy_array(world, proof, facts->devices, facts->device_count, sizeof(world->devices[0]), "devices") : alloc(0);
+    world->devices = facts->device_count != 0 ? copy_array(world, proof, facts->devices, facts->device_count,
+                                                           sizeof(world->devices[0]), "devices")
+                                              : alloc(0);
     if (world->cpus == NULL || world->devices == NULL || !read_parts(world, proof)) {
         return false;
     }

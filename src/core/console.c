@@ -7,14 +7,12 @@
  */
 #include <hv/arch.h>
 #include <hv/console.h>
-#include <hv/console_out.h>
 #include <hv/serial.h>
 #include <hv/vuart.h>
 
 #define RING_SIZE    512u          /* bytes, a power of two */
 #define RING_URGENT  256u          /* a ring this full is moved even without a whole line */
 #define STAGE_SIZE   40u
-#define MESSAGE_SIZE 200u
 #define NOBODY       0xffffffffu   /* the cursor stands at the start of a line */
 #define HYPERVISOR   0xfffffffeu
 #define CTRL_A       0x01
@@ -37,8 +35,6 @@ static uint32_t focus;
 static uint32_t alarm;          /* 1: the console's core will look after what is left */
 static bool     escape;         /* Ctrl-a was the last key */
 static uint8_t  last;           /* last character sent */
-static uint8_t  message[MESSAGE_SIZE];  /* the hypervisor's, while it is put together */
-static uint32_t message_count;
 static uint8_t  stage[STAGE_SIZE];
 static uint32_t stage_count, stage_at;
 
@@ -259,52 +255,55 @@ void console_share(void)
     port_shared = true;
 }
 
-static void message_put(uint8_t character)
+/* Waits while the port takes something now and then; a port that is stuck loses the rest. */
+static void send_all(const char *text, uint32_t count)
 {
-    if (message_count < MESSAGE_SIZE) {
-        message[message_count++] = character;
+    uint32_t done = serial_write((const uint8_t *)text, count);
+    uint64_t limit = done < count ? arch_time_ns() + SPIN_NS : 0;
+
+    while (done < count && arch_time_ns() < limit) {
+        uint32_t more = serial_write((const uint8_t *)text + done, count - done);
+
+        done += more;
+        limit = more != 0 ? arch_time_ns() + SPIN_NS : limit;
     }
 }
 
 /* The hypervisor's own message may wait for the port, since it must not be lost, but not for ever. */
-void console_out_begin(void)
+static void port_take(void)
 {
     uint64_t limit;
 
-    if (!port_try()) {
-        limit = arch_time_ns() + SPIN_NS;
-        while (!port_try() && arch_time_ns() < limit) {
-        }
+    if (port_try()) {
+        return;
     }
-    message_count = 0;
+    limit = arch_time_ns() + SPIN_NS;
+    while (!port_try() && arch_time_ns() < limit) {
+    }
 }
 
-void console_out(uint8_t character)
+void console_message(const char *text, uint32_t count)
 {
-    if (line_owner != HYPERVISOR) {
-        stage_switch(HYPERVISOR);
-        for (uint32_t i = 0; i < stage_count; i++) {
-            message_put(stage[i]);
+    uint32_t start = 0;
+
+    port_take();
+    while (start < count) {
+        uint32_t end = start;
+
+        while (end < count && text[end] != '\n') {
+            end++;
         }
-        stage_count = 0;
-    }
-    if (character == '\n') {
-        message_put('\r');
-        line_owner = NOBODY;
-    }
-    message_put(character);
-}
-
-void console_out_end(void)
-{
-    uint32_t done = serial_write(message, message_count);
-    uint64_t limit = done < message_count ? arch_time_ns() + SPIN_NS : 0;
-
-    while (done < message_count && arch_time_ns() < limit) {
-        uint32_t more = serial_write(message + done, message_count - done);
-
-        done += more;
-        limit = more != 0 ? arch_time_ns() + SPIN_NS : limit;
+        if (line_owner != HYPERVISOR) {
+            stage_switch(HYPERVISOR);
+            send_all((const char *)stage, stage_count);
+            stage_count = stage_at = 0;
+        }
+        send_all(text + start, end - start);
+        if (end < count) {
+            send_all("\r\n", 2);
+            line_owner = NOBODY;
+        }
+        start = end + 1u;
     }
     port_release();
 }

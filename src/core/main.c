@@ -21,8 +21,7 @@ void main_early(const void *dtb, uint64_t mpidr)
 void main_first_core(uint32_t cpu)
 {
     console_share();
-    print("%s: %u partition%s, %u core%s\n", layout.image, layout.partition_count,
-          layout.partition_count == 1 ? "" : "s", layout.cpu_count, layout.cpu_count == 1 ? "" : "s");
+    print("%s on %s\n", layout.image, layout.board);
     partition_start_all();
     arch_start_cores();
     if (cpu >= layout.cpu_count) {

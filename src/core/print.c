@@ -1,19 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Formatting for the hypervisor's own messages: no buffer, no allocation, digits on the stack. */
+/* Formatting for the hypervisor's own messages: into a buffer on the stack, no allocation. */
 #include <stdarg.h>
 
 #include <hv/arch.h>
 #include <hv/console.h>
-#include <hv/console_out.h>
 
-static void put_text(const char *text)
+#define MESSAGE_SIZE  200u  /* what does not fit is cut off */
+
+struct message {
+    uint32_t count;
+    char     text[MESSAGE_SIZE];
+};
+
+static inline void put(struct message *message, char character)
 {
-    while (*text != '\0') {
-        console_out((uint8_t)*text++);
+    if (message->count < MESSAGE_SIZE) {
+        message->text[message->count++] = character;
     }
 }
 
-static void put_number(uint64_t value, unsigned int base)
+static void put_text(struct message *message, const char *text)
+{
+    while (*text != '\0') {
+        put(message, *text++);
+    }
+}
+
+static void put_number(struct message *message, uint64_t value, unsigned int base)
 {
     char digits[20];
     unsigned int count = 0;
@@ -23,53 +36,55 @@ static void put_number(uint64_t value, unsigned int base)
         value /= base;
     } while (value != 0);
     while (count > 0) {
-        console_out((uint8_t)digits[--count]);
+        put(message, digits[--count]);
     }
 }
 
 /* %s %c %u %lu %lx and nothing else: what the hypervisor says needs no more. */
-static void print_list(const char *format, va_list args)
+static void put_list(struct message *message, const char *format, va_list *args)
 {
     for (; *format != '\0'; format++) {
         if (*format != '%') {
-            console_out((uint8_t)*format);
+            put(message, *format);
             continue;
         }
         format++;
         if (*format == 's') {
-            put_text(va_arg(args, const char *));
+            put_text(message, va_arg(*args, const char *));
         } else if (*format == 'c') {
-            console_out((uint8_t)va_arg(args, int));
+            put(message, (char)va_arg(*args, int));
         } else if (*format == 'u') {
-            put_number(va_arg(args, uint32_t), 10);
+            put_number(message, va_arg(*args, uint32_t), 10);
         } else {
             format++;
-            put_number(va_arg(args, uint64_t), *format == 'x' ? 16 : 10);
+            put_number(message, va_arg(*args, uint64_t), *format == 'x' ? 16 : 10);
         }
     }
 }
 
 void print(const char *format, ...)
 {
+    struct message message;
     va_list args;
 
+    message.count = 0;
     va_start(args, format);
-    console_out_begin();
-    print_list(format, args);
-    console_out_end();
+    put_list(&message, format, &args);
     va_end(args);
+    console_message(message.text, message.count);
 }
 
 void panic(const char *format, ...)
 {
+    struct message message;
     va_list args;
 
+    message.count = 0;
+    put_text(&message, "PANIC: ");
     va_start(args, format);
-    console_out_begin();
-    put_text("PANIC: ");
-    print_list(format, args);
-    console_out('\n');
-    console_out_end();
+    put_list(&message, format, &args);
     va_end(args);
+    console_message(message.text, message.count);
+    console_message("\n", 1);
     arch_halt();
 }

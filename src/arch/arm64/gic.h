@@ -55,6 +55,9 @@
 /* The distributor with every SPI disabled, in group 1; the console's interrupt to its core. Once. */
 void gic_init(void);
 
+/* Words of 32 INTIDs that the distributor has (GICD_TYPER.ITLinesNumber), at most 32. */
+uint32_t gic_word_count(void);
+
 /* This core's redistributor and CPU interface. */
 void gic_init_core(struct cpu *cpu);
 

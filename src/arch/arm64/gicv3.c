@@ -19,7 +19,7 @@ static void gicd_write(uint32_t offset, uint32_t value)
 }
 
 /* Waits until (register & mask) == value, and says what it waited for if that does not come. */
-static HV_COLD void gic_await(uint64_t address, uint32_t mask, uint32_t value, const char *what)
+static void gic_await(uint64_t address, uint32_t mask, uint32_t value, const char *what)
 {
     uint64_t limit = 0;
 
@@ -42,7 +42,7 @@ static uint64_t irouter_of(uint64_t mpidr)
     return mpidr & MPIDR_AFFINITY;
 }
 
-static HV_COLD void gic_enable_console(void)
+static void gic_enable_console(void)
 {
     uint32_t intid = layout.uart.intid;
 
@@ -55,9 +55,14 @@ static HV_COLD void gic_enable_console(void)
     gicd_write(GICD_ISENABLER + intid / 32u * 4u, 1u << (intid % 32u));
 }
 
-HV_COLD void gic_init(void)
+uint32_t gic_word_count(void)
 {
-    uint32_t words = (mmio_read32(layout.gic.dist.raw + GICD_TYPER) & 0x1fu) + 1u;
+    return (mmio_read32(layout.gic.dist.raw + GICD_TYPER) & 0x1fu) + 1u;
+}
+
+void gic_init(void)
+{
+    uint32_t words = gic_word_count();
 
     gicd_write(GICD_CTLR, 0);
     gic_await(layout.gic.dist.raw + GICD_CTLR, GICD_CTLR_RWP, 0, "distributor");
@@ -70,14 +75,14 @@ HV_COLD void gic_init(void)
     gic_enable_console();
 }
 
-static HV_COLD void gic_wake_redistributor(uint64_t redist)
+static void gic_wake_redistributor(uint64_t redist)
 {
     mmio_write32(redist + GICR_WAKER, mmio_read32(redist + GICR_WAKER) & ~GICR_WAKER_SLEEP);
     gic_await(redist + GICR_WAKER, GICR_WAKER_ASLEEP, 0, "redistributor");
 }
 
 /* SGIs and PPIs of this core: all in group 1 and off but the kick and the maintenance interrupt. */
-static HV_COLD void gic_init_private(uint64_t sgi_base, bool direct)
+static void gic_init_private(uint64_t sgi_base, bool direct)
 {
     uint32_t kick = direct ? GIC_KICK_DIRECT : GIC_KICK_VIRTUAL;
 
@@ -100,7 +105,7 @@ static HV_COLD void gic_init_private(uint64_t sgi_base, bool direct)
     }
 }
 
-HV_COLD void gic_init_core(struct cpu *cpu)
+void gic_init_core(struct cpu *cpu)
 {
     gic_wake_redistributor(cpu->vgic.redist - GICR_SGI_BASE);
     gic_init_private(cpu->vgic.redist, cpu->direct);
@@ -127,9 +132,11 @@ void gic_send_sgi(uint64_t mpidr, uint32_t sgi)
     isb();
 }
 
-HV_COLD void gic_reset_interrupts(const struct layout_partition *config)
+void gic_reset_interrupts(const struct layout_partition *config)
 {
-    for (uint32_t word = 1; word < LAYOUT_SPI_WORDS; word++) {
+    uint32_t words = gic_word_count();
+
+    for (uint32_t word = 1; word < words; word++) {
         uint32_t owned = config->spi[word];
 
         if (owned == 0) {
@@ -147,7 +154,7 @@ HV_COLD void gic_reset_interrupts(const struct layout_partition *config)
     }
 }
 
-HV_COLD void gic_reset_interface(void)
+void gic_reset_interface(void)
 {
     sysreg_write(ICC_IGRPEN1_EL1, 0);
     sysreg_write(ICC_PMR_EL1, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a guest's exception means, and who answers. vectors.S calls the functions named trap_*. */
+/* What a guest's exception means, and who answers, off the hot paths of exits.c. */
 #include <hv/arch.h>
 #include <hv/console.h>
 #include <hv/fault.h>
@@ -11,70 +11,36 @@
 #include "traps.h"
 #include "vgic.h"
 
-#define PSCI_1_1   UINT64_C(0x00010001)
-#define SMCCC_1_1  UINT64_C(0x00010001)
-
 static void skip_instruction(uint64_t esr)
 {
     sysreg_write(elr_el2, sysreg_read(elr_el2) + ((esr & ESR_IL) != 0 ? 4u : 2u));
 }
 
-/* HVC and SMC. The commonest question is answered here, the rest in psci.c. */
-void trap_smccc(struct cpu *cpu, uint64_t esr)
-{
-    if (ESR_EC(esr) == EC_SMC64) {
-        sysreg_write(elr_el2, sysreg_read(elr_el2) + 4u);  /* a trapped SMC returns to itself (D1.3.3) */
-    }
-    if ((uint32_t)cpu->x[0] == PSCI_VERSION) {
-        cpu->x[0] = PSCI_1_1;
-    } else if ((uint32_t)cpu->x[0] == SMCCC_VERSION) {
-        cpu->x[0] = SMCCC_1_1;
-    } else {
-        psci_call(cpu);
-    }
-}
-
-/* MSR ICC_SGI1R_EL1 that the vectors did not answer themselves. */
-void trap_sgi1r(struct cpu *cpu, uint64_t value)
-{
-    sysreg_write(elr_el2, sysreg_read(elr_el2) + 4u);
-    vgic_write_sgi1r(cpu, value);
-}
-
-/* A physical interrupt of a `virtual` partition, or a kick. */
-void trap_irq(struct cpu *cpu)
-{
-    (void)gic_take(cpu);
-    if (vcpu_must_halt(&cpu->vcpu)) {
-        vcpu_wait(&cpu->vcpu);
-    }
-}
-
-static HV_COLD void guest_fault(struct cpu *cpu, const struct fault *fault)
+static void guest_fault(struct cpu *cpu, const struct fault *fault)
 {
     fault_report(&cpu->vcpu, fault);
     vcpu_wait(&cpu->vcpu);
 }
 
-static HV_COLD void plain_fault(struct cpu *cpu, const char *what, uint64_t esr)
+static void plain_fault(struct cpu *cpu, const char *what, uint64_t esr)
 {
     struct fault fault = { .what = what, .pc = sysreg_read(elr_el2), .syndrome = esr };
 
     guest_fault(cpu, &fault);
 }
 
-HV_COLD void trap_fiq(struct cpu *cpu)
+void trap_fiq(struct cpu *cpu)
 {
     plain_fault(cpu, "raised a group 0 interrupt, which nobody owns", 0);
 }
 
-HV_COLD void trap_serror(struct cpu *cpu, uint64_t esr)
+void trap_serror(struct cpu *cpu, uint64_t esr)
 {
     plain_fault(cpu, "caused an SError (an access that the bus refused)", esr);
 }
 
 /* An instruction that this machine does not offer to guests: as on a machine that does not have it. */
-static HV_COLD void inject_undefined(void)
+static void inject_undefined(void)
 {
     uint64_t spsr = sysreg_read(spsr_el2);
     uint64_t mode = spsr & 0x1fu;
@@ -154,7 +120,7 @@ static bool sysreg_guest_read(uint64_t iss, uint64_t *value)
     }
 }
 
-static HV_COLD void trap_sysreg(struct cpu *cpu, uint64_t esr)
+static void trap_sysreg(struct cpu *cpu, uint64_t esr)
 {
     uint32_t reg = (uint32_t)bits(esr, 9, 5);
     bool read = (esr & 1u) != 0;
@@ -215,7 +181,7 @@ static uint64_t sign_extend(uint64_t value, uint32_t size, bool wide)
     return wide ? extended : (uint32_t)extended;
 }
 
-static HV_COLD void memory_fault(struct cpu *cpu, uint64_t esr, const struct access *access, const char *what)
+static void memory_fault(struct cpu *cpu, uint64_t esr, const struct access *access, const char *what)
 {
     struct fault fault = {
         .what = what,
@@ -229,14 +195,6 @@ static HV_COLD void memory_fault(struct cpu *cpu, uint64_t esr, const struct acc
     };
 
     guest_fault(cpu, &fault);
-}
-
-/* Address of the access; during a stage-1 walk, FAR holds the address walked for, so only the page is known. */
-static inline uint64_t fault_ipa(uint64_t esr)
-{
-    uint64_t page = (sysreg_read(hpfar_el2) & UINT64_C(0xffffffffff0)) << 8;
-
-    return (esr & ISS_S1PTW) != 0 ? page : page | (sysreg_read(far_el2) & 0xfffu);
 }
 
 static bool is_emulated(const struct cpu *cpu, uint64_t ipa)
@@ -261,7 +219,7 @@ static const char *data_fault_text(const struct cpu *cpu, uint64_t esr, uint64_t
 }
 
 /* Every data abort that is not a plain access to the distributor. */
-static HV_COLD void data_abort(struct cpu *cpu, uint64_t esr)
+void data_abort(struct cpu *cpu, uint64_t esr)
 {
     uint32_t reg = (uint32_t)bits(esr, 20, 16);
     struct access access = {
@@ -287,25 +245,7 @@ static HV_COLD void data_abort(struct cpu *cpu, uint64_t esr)
     skip_instruction(esr);
 }
 
-/* The hot path: an aligned word of the distributor's first page, from or to x0..x18. */
-void trap_data_abort(struct cpu *cpu, uint64_t esr)
-{
-    uint64_t offset = fault_ipa(0) - layout.gic.dist.raw;
-    uint64_t *reg = &cpu->x[bits(esr, 20, 16)];
-
-    if ((esr & ISS_WORD_MASK) != ISS_WORD || (offset & ~UINT64_C(0xffc)) != 0) {
-        data_abort(cpu, esr);
-        return;
-    }
-    sysreg_write(elr_el2, sysreg_read(elr_el2) + 4u);
-    if ((esr & ISS_WNR) != 0) {
-        vgic_dist_write_word(cpu, (uint32_t)offset, (uint32_t)*reg);
-    } else {
-        *reg = vgic_dist_read_word(cpu, (uint32_t)offset);
-    }
-}
-
-static HV_COLD void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
+static void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
 {
     struct access access = { .ipa = fault_ipa(esr) };
     const char *what = (esr & ISS_S1PTW) != 0 ? "its page tables lie at" : "instruction fetch from";
@@ -317,7 +257,7 @@ static HV_COLD void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
     memory_fault(cpu, esr & ~ISS_ISV, &access, what);
 }
 
-HV_COLD void trap_slow(struct cpu *cpu, uint64_t esr)
+void trap_slow(struct cpu *cpu, uint64_t esr)
 {
     switch (ESR_EC(esr)) {
     case EC_DATA_ABORT_LOW:
@@ -339,7 +279,7 @@ HV_COLD void trap_slow(struct cpu *cpu, uint64_t esr)
 }
 
 /* An exception in the hypervisor itself, on the emergency stack. */
-HV_COLD void trap_own(uint64_t vector, uint64_t esr, uint64_t elr, uint64_t far)
+void trap_own(uint64_t vector, uint64_t esr, uint64_t elr, uint64_t far)
 {
     static const char *const kind[] = { "synchronous exception", "IRQ", "FIQ", "SError" };
 

@@ -42,9 +42,12 @@
     eret
     .endm
 
-    /* An exception of the hypervisor itself: report it on a stack of its own. x0 says which. */
+    /*
+     * An exception of the hypervisor itself: x0 says which. The rest of its 128 bytes holds code of the
+     * guest's exits; .org stops the assembler if that grows too long.
+     */
     .macro own_exception number
-    .balign 128
+    .org    vectors + 128 * \number
     mov     x0, #\number
     b       own_exception
     .endm
@@ -54,59 +57,72 @@
     .globl vectors
 vectors:
     own_exception 0
+
+own_exception:                      /* reported on a stack of its own */
+    adrp    x1, emergency_stack_top
+    add     sp, x1, :lo12:emergency_stack_top
+    mrs     x1, esr_el2
+    mrs     x2, elr_el2
+    mrs     x3, far_el2
+    b       trap_own
+
     own_exception 1
-    own_exception 2
-    own_exception 3
-    own_exception 4
-    own_exception 5
-    own_exception 6
-    own_exception 7
 
-    /* From the guest, AArch64 (and, below, AArch32 at EL0). */
-    .macro guest_vectors suffix
-    .balign 128
-    stp     x0, x1, [sp, #0]
-    stp     x2, x3, [sp, #16]
-    mrs     x1, esr_el2
-    lsr     x2, x1, #26
-    cmp     x2, #0x18
-    b.eq    guest_sysreg
-    save_rest_of_short
-    lsr     x2, x1, #27
-    cmp     x2, #0x0b               /* HVC (0x16) or SMC (0x17) */
-    b.ne    guest_other
+/* Neither call nor system register. A data abort whose register the short path has saved is short too. */
+guest_other:
+    cmp     x2, #0x12               /* data abort (0x24), EC shifted by one */
+    b.ne    guest_rest
+    ubfx    x2, x1, #16, #5         /* ISS.SRT, if ISV says that it is one */
+    cmp     x2, #18
+    b.hi    guest_rest
     mov     x0, sp
-    bl      trap_smccc
-    b       guest_return_short
-
-    .balign 128
-    save_short
-    mov     x0, sp
-    bl      trap_irq
-    b       guest_return_short
-
-    .balign 128
-    save_short
-    mov     x0, sp
-    bl      trap_fiq
-    b       guest_return_short
-
-    .balign 128
-    save_short
-    mrs     x1, esr_el2
-    b       guest_serror
-    .endm
-
-    guest_vectors 64
-    guest_vectors 32
-
+    bl      trap_data_abort
 guest_return_short:
     enter_guest_short
+
+    own_exception 2
+
+guest_sgi:
+    save_rest_of_short
+    mov     x1, x0
+    mov     x0, sp
+    bl      trap_sgi1r
+    b       guest_return_short
 
 guest_serror:
     mov     x0, sp
     bl      trap_serror
     b       guest_return_short
+
+    own_exception 3
+
+guest_slow:
+    save_rest_of_short
+guest_rest:
+    stp     x19, x20, [sp, #152]
+    stp     x21, x22, [sp, #168]
+    stp     x23, x24, [sp, #184]
+    stp     x25, x26, [sp, #200]
+    stp     x27, x28, [sp, #216]
+    str     x29, [sp, #232]
+    mov     x0, sp
+    bl      trap_slow
+    b       guest_enter
+
+    own_exception 4
+
+/* Enters the guest with every register from struct cpu, at which SP points. */
+    .globl guest_enter
+guest_enter:
+    ldp     x19, x20, [sp, #152]
+    ldp     x21, x22, [sp, #168]
+    ldp     x23, x24, [sp, #184]
+    ldp     x25, x26, [sp, #200]
+    ldp     x27, x28, [sp, #216]
+    ldr     x29, [sp, #232]
+    enter_guest_short
+
+    own_exception 5
 
 /*
  * MSR ICC_SGI1R_EL1. In a `direct` partition, if the value names only its own vcpus and asks for nothing
@@ -115,31 +131,17 @@ guest_serror:
  */
 guest_sysreg:
     and     w2, w1, #~(0x1f << 5)
-    ldr     w3, =ESR_SGI1R_WRITE
+    mov     w3, #(ESR_SGI1R_WRITE & 0xffff)
+    movk    w3, #(ESR_SGI1R_WRITE >> 16), lsl #16
     cmp     w2, w3
     b.ne    guest_slow
     ubfx    x2, x1, #5, #5
     adr     x3, read_register
     add     x3, x3, x2, lsl #3
     br      x3
-    /* Two instructions for each register; bti is not needed: the hint would make them three. */
-    .macro from_frame number
-    ldr     x0, [sp, #(8 * \number)]
-    b       have_value
-    .endm
-    .macro from_register number
-    mov     x0, x\number
-    b       have_value
-    .endm
-read_register:
-    .irp number, 0, 1, 2, 3
-    from_frame \number
-    .endr
-    .irp number, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
-    from_register \number
-    .endr
-    mov     x0, xzr
-    b       have_value
+
+    own_exception 6
+
 have_value:
     ldp     x2, x3, [sp, #CPU_SGI_FORBIDDEN]
     tst     x0, x2
@@ -158,55 +160,64 @@ have_value:
     ldp     x0, x1, [sp, #0]
     eret
 
-guest_sgi:
-    save_rest_of_short
-    mov     x1, x0
-    mov     x0, sp
-    bl      trap_sgi1r
-    b       guest_return_short
+    own_exception 7
 
-/* Not a call: a data abort whose register the short path has saved, or anything else. */
-guest_other:
-    cmp     x2, #0x12               /* data abort (0x24), EC shifted by one */
-    b.ne    guest_rest
-    ubfx    x2, x1, #16, #5         /* ISS.SRT, if ISV says that it is one */
-    cmp     x2, #18
-    b.hi    guest_rest
-    mov     x0, sp
-    bl      trap_data_abort
-    b       guest_return_short
-
-guest_slow:
-    save_rest_of_short
-guest_rest:
-    stp     x19, x20, [sp, #152]
-    stp     x21, x22, [sp, #168]
-    stp     x23, x24, [sp, #184]
-    stp     x25, x26, [sp, #200]
-    stp     x27, x28, [sp, #216]
-    str     x29, [sp, #232]
-    mov     x0, sp
-    bl      trap_slow
-    /* fall through */
-
-/* Enters the guest with every register from struct cpu, at which SP points. */
-    .globl guest_enter
-guest_enter:
-    ldp     x19, x20, [sp, #152]
-    ldp     x21, x22, [sp, #168]
-    ldp     x23, x24, [sp, #184]
-    ldp     x25, x26, [sp, #200]
-    ldp     x27, x28, [sp, #216]
-    ldr     x29, [sp, #232]
-    enter_guest_short
-
-own_exception:
-    adrp    x1, emergency_stack_top
-    add     sp, x1, :lo12:emergency_stack_top
+    /* From the guest, AArch64 (first: 8) and AArch32 at EL0 (first: 12). */
+    .macro guest_vectors first
+    .org    vectors + 128 * \first
+    stp     x0, x1, [sp, #0]
+    stp     x2, x3, [sp, #16]
     mrs     x1, esr_el2
-    mrs     x2, elr_el2
-    mrs     x3, far_el2
-    b       trap_own
+    lsr     x2, x1, #26
+    cmp     x2, #0x18
+    b.eq    guest_sysreg
+    save_rest_of_short
+    lsr     x2, x1, #27
+    cmp     x2, #0x0b               /* HVC (0x16) or SMC (0x17) */
+    b.ne    guest_other
+    mov     x0, sp
+    bl      trap_smccc
+    b       guest_return_short
+
+    .org    vectors + 128 * (\first + 1)
+    save_short
+    mov     x0, sp
+    bl      trap_irq
+    b       guest_return_short
+
+    .org    vectors + 128 * (\first + 2)
+    save_short
+    mov     x0, sp
+    bl      trap_fiq
+    b       guest_return_short
+
+    .org    vectors + 128 * (\first + 3)
+    save_short
+    mrs     x1, esr_el2
+    b       guest_serror
+    .endm
+
+    guest_vectors 8
+    guest_vectors 12
+
+/* x0 = the register that the trapped instruction names: two instructions for each. */
+    .macro from_frame number
+    ldr     x0, [sp, #(8 * \number)]
+    b       have_value
+    .endm
+    .macro from_register number
+    mov     x0, x\number
+    b       have_value
+    .endm
+read_register:
+    .irp number, 0, 1, 2, 3
+    from_frame \number
+    .endr
+    .irp number, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+    from_register \number
+    .endr
+    mov     x0, xzr
+    b       have_value
 
     .section .bss.late, "aw", %nobits
     .balign 16

@@ -263,7 +263,7 @@ void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool l
     }
 }
 
-HV_COLD void vgic_reset(const struct layout_partition *config)
+void vgic_reset(const struct layout_partition *config)
 {
     struct vgic_dist *dist = vgic_dist(config);
 
@@ -274,13 +274,13 @@ HV_COLD void vgic_reset(const struct layout_partition *config)
     dist->vuart_word = config->irq_mode == LAYOUT_IRQ_DIRECT ? 0 : config->vuart.intid / 32u;
     dist->vuart_bit = 1u << (config->vuart.intid % 32u);
     dist->vuart_priority = GIC_DEFAULT;
-    for (uint32_t i = 0; i < LAYOUT_SPI_WORDS; i++) {
+    for (uint32_t i = gic_word_count(); i-- > 0;) {
         dist->enabled[i] = 0;
     }
     gic_reset_interrupts(config);
 }
 
-HV_COLD void vgic_reset_core(struct cpu *cpu)
+void vgic_reset_core(struct cpu *cpu)
 {
     uint32_t mine = cpu->vcpu.config->ppi_mask | (cpu->direct ? 0xffffu : 0);
 

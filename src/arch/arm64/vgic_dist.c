@@ -42,7 +42,7 @@ static uint32_t read_control(struct cpu *cpu, uint32_t at)
 }
 
 /* GICD_CTLR's group enable holds back or lets through all SPIs of the partition. */
-static HV_COLD void write_control(struct cpu *cpu, uint32_t at, uint32_t value)
+static void write_control(struct cpu *cpu, uint32_t at, uint32_t value)
 {
     struct vgic_dist *dist = cpu->vgic.dist;
     uint32_t offset = (value & GICD_CTLR_G1) != 0 ? GICD_ISENABLER : GICD_ICENABLER;
@@ -130,7 +130,7 @@ static void write_state(struct cpu *cpu, uint32_t at, uint32_t value)
     }
 }
 
-static HV_COLD uint32_t read_priority(struct cpu *cpu, uint32_t at)
+static uint32_t read_priority(struct cpu *cpu, uint32_t at)
 {
     uint32_t first = at - GICD_IPRIORITYR;
     uint32_t owned = owned_spis(cpu, first / 32u) >> (first % 32u) & 0xfu;
@@ -143,7 +143,7 @@ static HV_COLD uint32_t read_priority(struct cpu *cpu, uint32_t at)
     return value;
 }
 
-static HV_COLD void write_priority_byte(struct cpu *cpu, uint32_t intid, uint8_t value)
+static void write_priority_byte(struct cpu *cpu, uint32_t intid, uint8_t value)
 {
     uint8_t priority = !cpu->direct && value < GIC_GUEST_LOWEST ? GIC_GUEST_LOWEST : value;
 
@@ -154,7 +154,7 @@ static HV_COLD void write_priority_byte(struct cpu *cpu, uint32_t intid, uint8_t
     }
 }
 
-static HV_COLD void write_priority(struct cpu *cpu, uint32_t at, uint32_t value)
+static void write_priority(struct cpu *cpu, uint32_t at, uint32_t value)
 {
     for (uint32_t i = 0; i < 4u; i++) {
         write_priority_byte(cpu, at - GICD_IPRIORITYR + i, (uint8_t)(value >> (8u * i)));
@@ -168,12 +168,12 @@ static uint32_t config_mask(const struct cpu *cpu, uint32_t at)
     return mask_pairs(owned_spis(cpu, first / 32u) >> (first % 32u) & 0xffffu);
 }
 
-static HV_COLD uint32_t read_config(struct cpu *cpu, uint32_t at)
+static uint32_t read_config(struct cpu *cpu, uint32_t at)
 {
     return mmio_read32(dist_base() + at) & config_mask(cpu, at);
 }
 
-static HV_COLD void write_config(struct cpu *cpu, uint32_t at, uint32_t value)
+static void write_config(struct cpu *cpu, uint32_t at, uint32_t value)
 {
     uint32_t mask = config_mask(cpu, at);
 
@@ -217,7 +217,7 @@ const struct vgic_bank vgic_banks[32] = {
 };
 
 /* GICD_IROUTER<n>: the guest's affinity is a vcpu's, the physical one its core's. */
-static HV_COLD uint64_t dist_read_route(const struct cpu *cpu, uint32_t intid)
+static uint64_t dist_read_route(const struct cpu *cpu, uint32_t intid)
 {
     const struct layout_partition *config = cpu->vcpu.config;
     uint64_t route;
@@ -237,7 +237,7 @@ static HV_COLD uint64_t dist_read_route(const struct cpu *cpu, uint32_t intid)
     return 0;
 }
 
-static HV_COLD void dist_write_route(struct cpu *cpu, uint32_t intid, uint64_t value)
+static void dist_write_route(struct cpu *cpu, uint32_t intid, uint64_t value)
 {
     const struct layout_partition *config = cpu->vcpu.config;
     bool any = (value >> 31 & 1u) != 0;
@@ -255,7 +255,7 @@ static HV_COLD void dist_write_route(struct cpu *cpu, uint32_t intid, uint64_t v
     }
 }
 
-HV_COLD bool vgic_dist_read(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t *value)
+bool vgic_dist_read(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t *value)
 {
     uint32_t at = (uint32_t)offset;
 
@@ -272,7 +272,7 @@ HV_COLD bool vgic_dist_read(struct cpu *cpu, uint64_t offset, uint32_t size, uin
     return true;
 }
 
-HV_COLD bool vgic_dist_write(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t value)
+bool vgic_dist_write(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t value)
 {
     uint32_t at = (uint32_t)offset;
 

@@ -22,6 +22,9 @@ void console_input_on(void);
 /* Hypervisor message: %s string, %u uint32_t, %lu uint64_t, %lx uint64_t in hex, %c. Ends lines with \n. */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same, ready made: `count` characters, of which \n end lines. Waits for the port, but not for ever. */
+void console_message(const char *text, uint32_t count);
+
 /* The board cannot go on: prints the sentence and halts this core. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
