@@ -18,7 +18,7 @@ uint64_t firmware_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
 
 uint32_t core_now;
 struct bank dist, private_bank[CORES];
-uint64_t route[1024];
+uint64_t gic_route[1024];
 uint32_t dist_ctlr;
 struct mmio_write writes[4096];
 uint32_t write_count, sgi_count, instruction_count, smc_count, copy_count;
@@ -271,7 +271,7 @@ static uint64_t dist_read(uint32_t at, uint32_t size)
     }
     if (at >= GICD_IROUTER) {
         assert_true(size == 8 && at % 8u == 0 && at < GICD_IROUTER + 8u * 1020u);
-        return route[(at - GICD_IROUTER) / 8u];
+        return gic_route[(at - GICD_IROUTER) / 8u];
     }
     if (size == 1) {
         assert_true(at >= GICD_IPRIORITYR && at < GICD_IPRIORITYR + 1024u);
@@ -287,7 +287,7 @@ static void dist_write(uint32_t at, uint32_t size, uint64_t value)
         dist_ctlr = (uint32_t)value;
     } else if (at >= GICD_IROUTER) {
         assert_true(size == 8 && at % 8u == 0 && at >= GICD_IROUTER + 8u * 32u && at < GICD_IROUTER + 8u * 1020u);
-        route[(at - GICD_IROUTER) / 8u] = value;
+        gic_route[(at - GICD_IROUTER) / 8u] = value;
     } else {
         bank_write(&dist, at, size, (uint32_t)value);
     }
@@ -427,7 +427,7 @@ void machine_reset(void)
     machine_idle_armed = machine_halt_armed = false;
     memset(&dist, 0, sizeof(dist));
     memset(private_bank, 0, sizeof(private_bank));
-    memset(route, 0, sizeof(route));
+    memset(gic_route, 0, sizeof(gic_route));
     memset(waiting_count, 0, sizeof(waiting_count));
     memset(stacks, 0, sizeof(stacks));
     machine_forget();

@@ -56,7 +56,7 @@ struct bank {
     uint8_t  priority[1024];
 };
 extern struct bank dist, private_bank[CORES];
-extern uint64_t route[1024];
+extern uint64_t gic_route[1024];
 extern uint32_t dist_ctlr;
 
 /* What happened since machine_forget(). */
