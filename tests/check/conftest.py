@@ -60,7 +60,9 @@ def generate(config: Path, folder: Path) -> None:
     must(f"{CROSS}gcc", "-c", HERE / "core.S", "-o", folder / "core0.o")
     must(f"{CROSS}ld", "-r", folder / "core0.o", "-o", folder / "core.o")
     (folder / "payload.bin").write_bytes(b"\xd5\x03\x20\x1f" * 1250)
-    must("scripts/bulkhead", "generate", config, "--core", folder / "core.o", "-O", folder)
+    plan = "import sys; sys.path.insert(0, 'scripts'); from hvgen import config, generate; " \
+           "generate.generate(config.load(sys.argv[1], sys.argv[2], '.').plan, sys.argv[2] + '/core.o', sys.argv[2])"
+    must("/usr/bin/python3", "-c", plan, config, folder)
 
 
 @dataclass(frozen=True)
