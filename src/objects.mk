@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the hypervisor is made of; paths are relative to src/.
 # Every exit of a guest passes here: compiled for speed, the rest for size.
-hot-y := arch/arm64/exits.o drivers/serial/mmio.o
+hot-y := arch/arm64/exits.o
 
 obj-y += core/main.o
 obj-y += core/board_check.o

@@ -7,14 +7,14 @@
 #include <hv/layout.h>
 #include <hv/serial.h>
 
-static uint32_t reg_read(uint32_t offset)
+static inline __attribute__((always_inline)) uint32_t reg_read(uint32_t offset)
 {
     uint64_t address = layout.uart.base.raw + offset;
 
     return layout.uart.width == 1 ? mmio_read8(address) : mmio_read32(address);
 }
 
-static void reg_write(uint32_t offset, uint32_t value)
+static inline __attribute__((always_inline)) void reg_write(uint32_t offset, uint32_t value)
 {
     uint64_t address = layout.uart.base.raw + offset;
 
