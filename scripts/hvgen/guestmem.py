@@ -44,19 +44,24 @@ def _fits(end: int, ram: Region, what: str) -> None:
         raise NoRoom("IMG-SIZE", f"{what}: {need} of memory are needed, there are {size_text(ram.size)}")
 
 
+def _front(ram: Region) -> int:
+    """Where the devicetree goes if it comes first; not at 0, which Linux and others take for "there is none"."""
+    return ram.base or DTB_ROOM
+
+
 def _raw(spec: ImageSpec, image: Image, ram: Region) -> Layout:
     piece = image.pieces[0]
     base = ram.base + spec.offset
     end = base + piece.size
-    first = spec.offset >= DTB_ROOM
-    dtb = ram.base if first else align_up(end, DTB_ROOM)
+    first = base >= _front(ram) + DTB_ROOM
+    dtb = _front(ram) if first else align_up(end, DTB_ROOM)
     place = f"'{spec.file}' ({piece.size} bytes) at offset {spec.offset:#x}"
     _fits(end if first else dtb + DTB_ROOM, ram, f"{place}, with {size_text(DTB_ROOM)} for the devicetree")
     return Layout(((piece, base),), base, dtb)
 
 
 def _linux(image: Image, ram: Region) -> Layout:
-    kernel = align_up(ram.base + DTB_ROOM, 2 * MIB) + image.text_offset
+    kernel = align_up(_front(ram) + DTB_ROOM, 2 * MIB) + image.text_offset
     end = kernel + image.memory_size
     pieces = [(image.pieces[0], kernel)]
     initrd = None
@@ -65,7 +70,7 @@ def _linux(image: Image, ram: Region) -> Layout:
         pieces.append((image.pieces[1], initrd.base))
         end = initrd.end
     _fits(end, ram, "kernel, initrd and devicetree" if initrd else "kernel and devicetree")
-    return Layout(tuple(pieces), kernel, ram.base, initrd)
+    return Layout(tuple(pieces), kernel, _front(ram), initrd)
 
 
 def _elf(image: Image, ram: Region) -> Layout:
@@ -75,6 +80,6 @@ def _elf(image: Image, ram: Region) -> Layout:
                                         f"the partition's memory is {hex_range(ram.base, ram.size)}")
     low = min(p.address for p in image.pieces)
     high = max(p.address + p.size for p in image.pieces)
-    dtb = ram.base if low >= ram.base + DTB_ROOM else align_up(high, DTB_ROOM)
+    dtb = _front(ram) if low >= _front(ram) + DTB_ROOM else align_up(high, DTB_ROOM)
     _fits(max(high, dtb + DTB_ROOM), ram, f"segments and {size_text(DTB_ROOM)} for the devicetree")
     return Layout(tuple((p, p.address) for p in image.pieces), image.entry, dtb)
