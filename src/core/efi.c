@@ -55,9 +55,10 @@ static void say_hex(struct stub *stub, uint64_t value)
     say(stub, digits);
 }
 
+/* ACPI tables (and U-Boot's copy of the devicetree, which it files there) may be overwritten: nobody reads them. */
 static bool type_is_free(uint32_t type)
 {
-    return (type >= EFI_LOADER_CODE && type <= EFI_BOOT_DATA) || type == EFI_CONVENTIONAL;
+    return (type >= EFI_LOADER_CODE && type <= EFI_BOOT_DATA) || type == EFI_CONVENTIONAL || type == EFI_ACPI_RECLAIM;
 }
 
 static void problem(struct stub *stub, const char *owner, uint64_t base, uint64_t end, const char *what)

@@ -13,7 +13,7 @@ typedef uint64_t efi_status;  /* bit 63: error */
 
 enum efi_memory_type {
     EFI_LOADER_CODE = 1, EFI_LOADER_DATA, EFI_BOOT_CODE, EFI_BOOT_DATA, EFI_RUNTIME_CODE, EFI_RUNTIME_DATA,
-    EFI_CONVENTIONAL
+    EFI_CONVENTIONAL, EFI_UNUSABLE, EFI_ACPI_RECLAIM
 };
 
 struct efi_header {
