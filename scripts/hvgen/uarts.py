@@ -134,9 +134,9 @@ MVEBU = Kind("mvebu", "Linux drivers/tty/serial/mvebu-uart.c (standard UART)",
              tx=0x04, tx_status=0x0c, tx_mask=1 << 11, tx_ready=0,
              rx=0x00, rx_status=0x0c, rx_mask=1 << 4, rx_ready=1 << 4, rx_on=((0x08, 0x10),))
 
-# SCFDR 0x1c: transmit count in 12:8, 16 is full. Registers are 16 bits wide, the transmit FIFO 8.
+# SCFDR 0x1c: transmit count in 12:8, 16 is full. Status registers have 16 bits, the transmit FIFO 8.
 SCIF = Kind("scif", "Renesas R-Car Gen3 hardware manual, SCIF; Linux drivers/tty/serial/sh-sci.c",
-            tx=0x0c, tx_status=0x1d, tx_mask=0x10, tx_ready=0x00, width=1)
+            tx=0x0c, tx_status=0x1c, tx_mask=0x1000, tx_ready=0x0000, width=2)
 
 # STS1 0x0c: transmit count in 15:8, receive count in 7:0.
 SPRD = Kind("sprd", "Linux drivers/tty/serial/sprd_serial.c",

@@ -192,7 +192,7 @@ static void prove_uart(const struct world *world, struct proof *proof)
     if (uart->intid != 0) { /* 0: output only */
         equal(proof, "the UART's interrupt", uart->intid, irq.gic ? irq.intid : 0);
     }
-    if (uart->width != 1 && uart->width != 4) {
+    if (uart->width != 1 && uart->width != 2 && uart->width != 4) {
         violate(proof, "an access of the UART has %" PRIu32 " bytes", uart->width);
     }
     prove_offsets(uart, proof, size);

@@ -11,14 +11,18 @@ static inline __attribute__((always_inline)) uint32_t reg_read(uint32_t offset)
 {
     uint64_t address = layout.uart.base.raw + offset;
 
-    return layout.uart.width == 1 ? mmio_read8(address) : mmio_read32(address);
+    switch (layout.uart.width) {
+    case 1:  return mmio_read8(address);
+    case 2:  return mmio_read16(address);
+    default: return mmio_read32(address);
+    }
 }
 
 static inline __attribute__((always_inline)) void reg_write(uint32_t offset, uint32_t value)
 {
     uint64_t address = layout.uart.base.raw + offset;
 
-    if (layout.uart.width == 1) {
+    if (layout.uart.width <= 2) {
         mmio_write8(address, (uint8_t)value);
     } else {
         mmio_write32(address, value);

@@ -145,7 +145,7 @@ _Static_assert(sizeof(struct layout_gic) == 128, "layout ABI");
 struct layout_reg { uint32_t offset; uint32_t value; };
 struct layout_uart {
     pa_t     base;
-    uint32_t width;           /* bytes of an access: 1 or 4 */
+    uint32_t width;           /* bytes of an access: 1 or 4; 2: reads have 2 bytes, writes 1 (SCIF) */
     uint32_t intid;           /* receive interrupt, 0: none */
     uint32_t tx, tx_status, tx_mask, tx_ready;
     uint32_t rx, rx_status, rx_mask, rx_ready;
