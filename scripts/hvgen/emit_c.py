@@ -80,7 +80,7 @@ def read_core(path: str) -> Core:
 def in_order(start: int, sections: Sequence[Section]) -> int:
     at = start
     for s in sections:
-        at = (at + s.align - 1) // s.align * s.align + s.size
+        at = align_up(at, s.align) + s.size
     return at
 
 
@@ -89,13 +89,13 @@ def pages(size: int) -> int:
 
 
 def roots_end(start: int, plan: Plan) -> int:
-    """Writable roots are emitted with the largest alignment first, so little is lost between them."""
-    slots = sorted((start_of_stage2(p.ipa_bits)[1] for p in plan.partitions if p.direct), reverse=True)
-    at = start
-    for count in slots:
-        size = max(64, count * 8)
-        at = (at + size - 1) // size * size + size
-    return at
+    """Writable roots stand in one section; compilers emit them in the file's order or in reverse."""
+    sizes = [max(64, start_of_stage2(p.ipa_bits)[1] * 8) for p in plan.partitions if p.direct]
+    if not sizes:
+        return start
+    roots = [Section(".roots", size, size) for size in sorted(sizes)]
+    start = align_up(start, max(sizes))
+    return max(in_order(start, roots), in_order(start, roots[::-1]))
 
 
 def measure(plan: Plan, core: Core) -> Sizes:
@@ -110,7 +110,7 @@ def measure(plan: Plan, core: Core) -> Sizes:
     at = roots_end(base + len(plan.cpus) * STACK_SLOT, plan)
     widest = max((s.align for s in core.data), default=1)
     data = sorted(core.data, key=lambda s: not s.name.startswith((".data", ".sdata")))
-    at = in_order((at + widest - 1) // widest * widest, data)
+    at = in_order(align_up(at, widest), data)
     return Sizes(text, pages(at - base))
 
 
@@ -236,7 +236,7 @@ def device_rows(plan: Plan) -> list[Owned]:
     return sorted(rows, key=lambda row: (row.region, row.path))
 
 
-def _partition(plan: Plan, part: PlanPartition, stage2: Stage2, loader: str, dtb_size: int) -> list[str]:
+def _partition(plan: Plan, part: PlanPartition, stage2: Stage2, loader: str) -> list[str]:
     name = ident(part.name)
     base, mask, shift = sgi(plan, part)
     spi_words = [0] * 32
@@ -349,7 +349,7 @@ def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
         out += _arrays(plan, part, dtb_sizes[part.index])
     out.append("static const struct layout_partition partitions[] = {")
     for part, stage2, loader in zip(plan.partitions, tables.stage2, tables.loader_roots):
-        out += _partition(plan, part, stage2, loader, dtb_sizes[part.index])
+        out += _partition(plan, part, stage2, loader)
     out += ["};", ""]
     rows = device_rows(plan)
     if rows:

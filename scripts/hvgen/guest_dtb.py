@@ -14,8 +14,9 @@ from typing import Optional
 
 import libfdt
 
+from . import interrupts
 from .fdt import Node, Tree, parse
-from .model import Plan, PlanPartition, Region
+from .model import Interrupt, Plan, PlanPartition, Region
 
 # Properties that hold phandles, with the property of the target that counts the cells after each
 # (devicetree specification 0.4 and the generic bindings of Linux, Documentation/devicetree/bindings).
@@ -25,7 +26,7 @@ PHANDLE_LISTS = {
     "dmas": "#dma-cells", "pwms": "#pwm-cells", "mboxes": "#mbox-cells", "hwlocks": "#hwlock-cells",
     "interconnects": "#interconnect-cells", "io-channels": "#io-channel-cells",
     "io-backends": "#io-backend-cells", "thermal-sensors": "#thermal-sensor-cells",
-    "sound-dai": "#sound-dai-cells", "interrupts-extended": "#interrupt-cells",
+    "sound-dai": "#sound-dai-cells",
     "cooling-device": "#cooling-cells", "mux-controls": "#mux-control-cells",
     "mux-states": "#mux-state-cells", "nvmem-cells": "#nvmem-cell-cells", "trigger-sources":
     "#trigger-source-cells", "access-controllers": "#access-controller-cells",
@@ -40,14 +41,12 @@ NAMES = {"clocks": "clock-names", "resets": "reset-names", "power-domains": "pow
          "phys": "phy-names", "dmas": "dma-names", "pwms": "pwm-names", "mboxes": "mbox-names",
          "interconnects": "interconnect-names", "io-channels": "io-channel-names",
          "nvmem-cells": "nvmem-cell-names", "memory-region": "memory-region-names",
-         "interrupts-extended": "interrupt-names", "interrupts": "interrupt-names",
          "assigned-clocks": "assigned-clock-rates"}
 # Never the guest's: translation and message interrupts stay with the hypervisor.
 NEVER = ("iommus", "iommu-map", "iommu-map-mask", "msi-parent", "msi-map", "msi-map-mask", "interrupt-affinity")
 # What a bus node says about the addresses below it.
 BUS = ("#address-cells", "#size-cells", "ranges", "dma-ranges", "dma-coherent", "dma-noncoherent", "#interrupt-cells",
        "interrupt-map", "interrupt-map-mask", "phandle", "linux,phandle", "status")
-LINES = ("interrupts", "interrupts-extended", "interrupt-map")
 CPU = ("compatible", "device_type", "i-cache-size", "i-cache-line-size", "i-cache-sets", "d-cache-size",
        "d-cache-line-size", "d-cache-sets", "next-level-cache", "capacity-dmips-mhz")
 VUART_CLOCK_HZ = 24_000_000
@@ -211,33 +210,65 @@ class _Maker:
         return copy
 
     def copy_props(self, node: Node, copy: New) -> None:
-        lost: set[str] = set()
+        lost: set[str] = {"interrupt-parent", "interrupts", "interrupts-extended"}
         for name, value in node.props.items():
+            if name in lost:
+                continue
             targets = self.targets(node, name, value)
             missing = [t for t in targets if t is None or not self.available(t)]
-            foreign = name in LINES and not self.lines.get(node.path, set()) <= self.own_lines
+            foreign = name == "interrupt-map" and not self.lines.get(node.path, set()) <= self.own_lines
             if name in NEVER or missing or foreign:
                 lost.add(name)
                 where = ", ".join(sorted({t.path if t else "nothing" for t in missing})) or "not the partition's"
                 self.dropped.append(f"{node.path}: {name} ({where})")
         if any(n.startswith("pinctrl-") for n in lost):
             lost |= {n for n in node.props if n.startswith("pinctrl-")}
+        raised = self.raised(node)
+        if not raised:
+            lost.add("interrupt-names")
         lost |= {NAMES[n] for n in lost if n in NAMES}
         for name, value in node.props.items():
             if name not in lost:
                 copy.props[name] = value
+        copy.props.update(raised)
         for name, value in copy.props.items():
             for target in self.targets(node, name, value):
                 if target is not None:
                     self.keep(target)
 
+    def raised(self, node: Node) -> dict[str, bytes]:
+        """Its interrupts, at the GIC wherever they end there.
+
+        A controller that only hands GIC interrupts on (to wake the chip up) is nobody's: what stands behind it
+        is described as if it stood before the GIC itself.
+        """
+        found: list[tuple[int, ...]] = []
+        lost: list[str] = []
+        both = zip(interrupts.specs(self.tree, node), interrupts.slots(self.tree, self.gic, node))
+        for (controller, spec), line in both:
+            if line is not None and line.intid in self.own_lines:
+                found.append((self.gic_phandle, *(spec if controller is self.gic else self.gic_spec(line))))
+            elif line is None and controller is not self.gic and self.available(controller):
+                found.append((controller.phandle, *spec))
+                self.keep(controller)
+            else:
+                found.append((0,))                          # Linux takes it as an empty place
+                lost.append("not the partition's" if line is not None else controller.path)
+        if lost:
+            self.dropped.append(f"{node.path}: interrupts ({', '.join(dict.fromkeys(lost))})")
+        parents = {f[0] for f in found}
+        if parents <= {0}:
+            return {}
+        if len(parents) > 1:
+            return {"interrupts-extended": cells(*[c for f in found for c in f])}
+        return {"interrupt-parent": cells(*parents), "interrupts": cells(*[c for f in found for c in f[1:]])}
+
+    def gic_spec(self, line: Interrupt) -> tuple[int, ...]:
+        kind, number = (0, line.intid - 32) if line.intid >= 32 else (1, line.intid - 16)
+        return (kind, number, line.flags) + (0,) * (self.irq_cells - 3)
+
     def targets(self, node: Node, name: str, value: bytes) -> list[Optional[Node]]:
         """The nodes that a property refers to; None for a phandle that does not exist."""
-        if name == "interrupt-parent":
-            return [self.by_phandle.get(c) for c in split_cells(value)[:1]]
-        if name == "interrupts":
-            controller = self.interrupt_parent(node)
-            return [controller]
         if name == "interrupt-map":
             return self.map_parents(node, value)
         if name.startswith("pinctrl-") and name[8:].isdigit():
@@ -272,25 +303,9 @@ class _Maker:
             at += own + 1 + target.cell("#address-cells", 0) + target.cell("#interrupt-cells", 1)
         return out
 
-    def interrupt_parent(self, node: Node) -> Optional[Node]:
-        """Up the tree until a node names its controller or is one (devicetree specification 2.4)."""
-        at: Optional[Node] = node
-        while at is not None:
-            if "interrupt-parent" in at.props:
-                return self.by_phandle.get(at.cell("interrupt-parent", 0))
-            at = at.parent
-            if at is not None and ("interrupt-controller" in at.props or "interrupt-map" in at.props):
-                return at
-        return self.gic
-
     def keep_device(self, node: Node) -> None:
         """A device with all below it that is not somebody else's."""
-        copy = self.keep(node)
-        if "interrupts" in copy.props:
-            controller = self.interrupt_parent(node)
-            if controller is not None and controller not in buses(node):
-                phandle = self.gic_phandle if controller is self.gic else controller.phandle
-                copy.props["interrupt-parent"] = cells(phandle)
+        self.keep(node)
         for child in node.children:
             if child.path in self.owned or self.child_follows(child):
                 self.keep_device(child)
@@ -442,9 +457,6 @@ class _Maker:
                 copy.props["interrupts"] = cells(*words[:self.irq_cells])
                 copy.props["interrupt-parent"] = cells(self.gic_phandle)
 
-    def spi(self, intid: int, flags: int) -> bytes:
-        return cells(*([0, intid - 32, flags] + [0] * (self.irq_cells - 3)))
-
     def put_vuart(self) -> str:
         vuart = self.part.vuart
         if vuart is None:
@@ -460,7 +472,7 @@ class _Maker:
         uart.props["compatible"] = string("arm,pl011", "arm,primecell")
         uart.props["reg"] = number(vuart.ipa, self.addr) + number(0x1000, self.size)
         uart.props["interrupt-parent"] = cells(self.gic_phandle)
-        uart.props["interrupts"] = self.spi(vuart.intid, 4)
+        uart.props["interrupts"] = cells(*self.gic_spec(Interrupt(vuart.intid, 4)))
         uart.props["clocks"] = cells(phandle, phandle)
         uart.props["clock-names"] = string("uartclk", "apb_pclk")
         return uart.path

@@ -42,10 +42,11 @@ def of_node(tree: Tree, gic: Node, node: Node) -> tuple[Interrupt, ...]:
 def slots(tree: Tree, gic: Node, node: Node) -> tuple[Optional[Interrupt], ...]:
     """As of_node, with None in the place of an interrupt that ends elsewhere."""
     unit = node.cells("reg")
-    return tuple(_resolve(tree, gic, controller, unit, spec, DEPTH) for controller, spec in _specs(tree, node))
+    return tuple(_resolve(tree, gic, controller, unit, spec, DEPTH) for controller, spec in specs(tree, node))
 
 
-def _specs(tree: Tree, node: Node) -> Iterator[tuple[Node, tuple[int, ...]]]:
+def specs(tree: Tree, node: Node) -> Iterator[tuple[Node, tuple[int, ...]]]:
+    """Its interrupts as they are written: controller and specifier."""
     if "interrupts-extended" in node:             # it wins over `interrupts` (2.4.1)
         yield from references(tree, node.cells("interrupts-extended"), "#interrupt-cells")
         return
@@ -129,7 +130,8 @@ def of_map(tree: Tree, gic: Node, nexus: Node) -> tuple[Interrupt, ...]:
     return tuple(dict.fromkeys(i for i in found if i is not None))
 
 
-def _through_pdc(tree: Tree, gic: Node, pdc: Node, above: Node, unit: tuple[int, ...], spec: tuple[int, ...], depth: int) -> Optional[Interrupt]:
+def _through_pdc(tree: Tree, gic: Node, pdc: Node, above: Node, unit: tuple[int, ...], spec: tuple[int, ...],
+                 depth: int) -> Optional[Interrupt]:
     """Binding interrupt-controller/qcom,pdc: rows of first pin, first SPI, count."""
     if len(spec) < 2:
         return None

@@ -11,10 +11,11 @@ from typing import Optional, Sequence
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from hvgen import interrupts  # noqa: E402
 from hvgen.addresses import regs  # noqa: E402
 from hvgen.fdt import parse  # noqa: E402
 from hvgen.place import pages  # noqa: E402
-from hvgen.model import (Blob, Cpu, Device, DeviceSpec, Gic, Hardware, ImageSpec, Interrupt,  # noqa: E402
+from hvgen.model import (Blob, Cpu, Device, DeviceSpec, Gic, Hardware, ImageSpec,  # noqa: E402
                          Mapping, MemorySpec, Partition, Plan, PlanCpu, PlanPartition, Region, Span, System, Timer,
                          Uart, Vuart)
 
@@ -78,6 +79,15 @@ BOARD_DTS = """
         target@9500000 { compatible = "test,sysc"; reg = <0x9500000 0x100>; #address-cells = <1>; #size-cells = <1>;
                          ranges = <0 0x9510000 0x10000>; clocks = <&cru 9>;
                          timer@1000 { compatible = "test,timer"; reg = <0x1000 0x1000>; interrupts = <0 30 4>; }; };
+        gpc: interrupt-controller@9600000 { compatible = "fsl,imx8mp-gpc"; reg = <0x9600000 0x1000>; #interrupt-cells = <3>;
+                                            interrupt-controller; interrupt-parent = <&gic>; };
+        plain@9610000 { compatible = "test,plain"; reg = <0x9610000 0x1000>; interrupt-parent = <&gpc>;
+                        interrupts = <0 40 4>, <0 41 1>; interrupt-names = "one", "two"; };
+        mixed@9620000 { compatible = "test,mixed"; reg = <0x9620000 0x1000>; interrupt-names = "a", "b", "c";
+                        interrupts-extended = <&gpc 0 42 4>, <&gpio0 2 1>, <&gic 0 43 1>; };
+        motherboard { compatible = "simple-bus"; #address-cells = <1>; #size-cells = <1>; ranges; #interrupt-cells = <1>;
+                      interrupt-map-mask = <0 63>; interrupt-map = <0 5 &gic 0 0 44 4>, <0 6 &gic 0 0 45 4>;
+                      eth@9630000 { compatible = "test,eth"; reg = <0x9630000 0x1000>; interrupts = <5>; }; };
     };
 };
 """
@@ -89,23 +99,16 @@ def compile_dts(text: str) -> bytes:
     return done.stdout
 
 
-def interrupts_of(words: Sequence[int]) -> tuple[Interrupt, ...]:
-    rows = [words[i:i + 3] for i in range(0, len(words) - 2, 3)]
-    return tuple(Interrupt(n + (32 if kind == 0 else 16), flags) for kind, n, flags in rows)
-
-
 def hardware(dts: str = BOARD_DTS, memory: Optional[tuple[Region, ...]] = None, name: str = "test-board") -> Hardware:
     """A Hardware read from the devicetree by simpler means than hvgen.hardware."""
     blob = compile_dts(dts)
     tree = parse(blob)
     devices = []
     for path, node in sorted(tree.nodes.items()):
-        parent = node.parent
-        on_gic = parent is not None and "interrupt-parent" not in node
-        if path == "/" or path.startswith(("/cpus", "/memory")) or not ("reg" in node or "interrupts" in node):
+        if path == "/" or path.startswith(("/cpus", "/memory")):
             continue
         found = regs(node)
-        irqs = interrupts_of(node.cells("interrupts")) if on_gic else ()
+        irqs = interrupts.of_node(tree, tree.nodes["/soc/interrupt-controller@8000000"], node)
         if found or irqs:
             devices.append(Device(path, (), node.compatible, found, irqs, (), False))
     cpus = tuple(Cpu(n.path, n.cell("reg", 0), n.compatible, "psci") for n in tree.nodes.values()

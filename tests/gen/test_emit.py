@@ -9,6 +9,7 @@ import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional, Sequence
 
 import pytest
 import samples
@@ -16,7 +17,7 @@ import walker
 from elftools.elf.elffile import ELFFile
 from hvgen import emit_c, generate, image, tables
 from hvgen.diag import Failed
-from hvgen.model import Blob, Plan
+from hvgen.model import Blob, Plan, Region
 from samples import ROOT
 
 WARN = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef -Wwrite-strings "
@@ -34,7 +35,7 @@ def sample(folder: Path) -> Plan:
     return samples.two_partitions(blobs=blobs)
 
 
-def compile_all(compiler: list[str], out: Path) -> list[str]:
+def compile_all(compiler: Sequence[str], out: Path) -> list[str]:
     objects = []
     for name in ("layout.c", "tables.c", "images.S"):
         objects.append(str(out / f"{name[:-2]}.o"))
@@ -57,11 +58,11 @@ def linked(tmp_path_factory: pytest.TempPathFactory) -> Linked:
     return link(tmp_path_factory.mktemp("emit"))
 
 
-def link(folder: Path) -> Linked:
-    plan = sample(folder)
+def link(folder: Path, plan: Optional[Plan] = None, compiler: Sequence[str] = GCC) -> Linked:
+    plan = plan or sample(folder)
     out = folder / "out"
     generate.generate(plan, samples.stub_core(folder), str(out))
-    objects = compile_all(GCC, out)
+    objects = compile_all(compiler, out)
     (folder / "head.S").write_text(HEAD)
     subprocess.run([*GCC, "-c", "-o", str(folder / "head.o"), str(folder / "head.S")], check=True)
     elf = out / "linked.elf"
@@ -217,6 +218,21 @@ def test_sizes_hold_what_is_in_core(tmp_path: Path) -> None:
     assert sizes == tables.Sizes(1, 6 + 2)     # three stacks with guards; a root, .data and 4 KiB of .bss
     many = emit_c.Core((emit_c.Section(".text", 4095, 4), emit_c.Section(".text.vectors", 2048, 2048)), ())
     assert emit_c.measure(plan, many) == tables.Sizes(2, 7)
+
+
+@pytest.mark.parametrize("compiler", [GCC, CLANG], ids=["gcc", "clang"])
+def test_writable_roots_of_all_sizes_fit(compiler: list[str], tmp_path: Path) -> None:
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"no {compiler[0]}")
+    hw = samples.hardware(memory=(Region(1 << 30, 1 << 44),))
+    parts = [samples.partition(hw, i, f"p{i}", [i], [samples.ram_mapping(1 << 30, i + 2 << 30, 1 << 21)], True, bits=bits)
+             for i, bits in enumerate((31, 41, 36, 43))]
+    plan = samples.plan(hw, parts, Region(0x40200000, 4 << 20), pa_bits=48)
+    linked = link(tmp_path, plan, compiler)
+    symbols = Memory(linked.elf).symbols
+    for part, size in zip(parts, (16, 16384, 512, 65536)):
+        assert symbols[f"s2_{part.name}_root"] % max(64, size) == 0
+    assert symbols["__rw_used_end"] <= symbols["__ro_start"]
 
 
 def test_sgi_of_direct_partitions() -> None:

@@ -102,6 +102,34 @@ def test_a_controller_owned_as_well_stays_the_interrupt_parent() -> None:
     assert tree.by_phandle[sensor.cell("interrupt-parent", 0)].path == "/soc/gpio@9030000"
 
 
+def test_what_stands_behind_a_wake_up_controller_is_put_before_the_gic() -> None:
+    _, tree, dropped = one(["/soc/plain@9610000"])
+    plain = tree.nodes["/soc/plain@9610000"]
+    assert plain.cells("interrupts") == (0, 40, 4, 0, 41, 1) and plain.strings("interrupt-names") == ("one", "two")
+    assert tree.by_phandle[plain.cell("interrupt-parent", 0)].path == "/soc/interrupt-controller@8000000"
+    assert "/soc/interrupt-controller@9600000" not in tree.nodes and dropped == ()
+
+
+def test_interrupts_of_several_controllers() -> None:
+    _, tree, dropped = one(["/soc/mixed@9620000"])
+    mixed = tree.nodes["/soc/mixed@9620000"]
+    gic = tree.nodes["/soc/interrupt-controller@8000000"].phandle
+    assert mixed.cells("interrupts-extended") == (gic, 0, 42, 4, 0, gic, 0, 43, 1)     # none at another's GPIO
+    assert mixed.strings("interrupt-names") == ("a", "b", "c")
+    assert dropped == ("/soc/mixed@9620000: interrupts (/soc/gpio@9030000)",)
+    _, tree, dropped = one(["/soc/mixed@9620000", "/soc/gpio@9030000"])
+    gpio = tree.nodes["/soc/gpio@9030000"].phandle
+    assert tree.nodes["/soc/mixed@9620000"].cells("interrupts-extended") == (gic, 0, 42, 4, gpio, 2, 1, gic, 0, 43, 1)
+    assert dropped == ()
+
+
+def test_interrupts_through_a_bus() -> None:
+    _, tree, dropped = one(["/soc/motherboard/eth@9630000"])
+    eth = tree.nodes["/soc/motherboard/eth@9630000"]
+    assert eth.cells("interrupts") == (0, 44, 4)
+    assert tree.by_phandle[eth.cell("interrupt-parent", 0)].path == "/soc/interrupt-controller@8000000"
+
+
 def test_a_bus_that_is_not_owned_only_translates() -> None:
     _, tree, _ = one(["/soc/target@9500000/timer@1000"])
     bus = tree.nodes["/soc/target@9500000"]
