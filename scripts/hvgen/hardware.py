@@ -217,8 +217,9 @@ def _gic(tree: Tree, node: Node, board: BoardFile, place: Span, wrong: list[Diag
         stride = board.redist_stride or node.number("redistributor-stride", REDIST_STRIDE)
         return Gic(3, node.path, regs[0], redists, stride, None, None, None, maintenance, regs + frames)
     if len(regs) < 4:
-        wrong.append(Diagnostic("BOARD-NO-GIC", place, f"{node.path} is a GICv2 that names {len(regs)} of 4 register ranges: distributor, CPU interface, "
-                                "and for guests GICH and GICV", fix="complete its 'reg' in a board.dts of your own, from the SoC's manual"))
+        wrong.append(Diagnostic("BOARD-NO-GIC", place, f"{node.path} is a GICv2 that names {len(regs)} of 4 register ranges: "
+                                "distributor, CPU interface, and for guests GICH and GICV",
+                                fix="complete its 'reg' in a board.dts of your own, from the SoC's manual"))
         return None
     cpu, vcpu = (Region(r.base, max(r.size, GICC_SIZE)) for r in (regs[1], regs[3]))   # some trees name the first page only
     return Gic(2, node.path, regs[0], (), 0, cpu, regs[2], vcpu, maintenance, (regs[0], cpu, regs[2], vcpu, *regs[4:], *frames))

@@ -188,7 +188,8 @@ def remarks(hardware: Hardware, tree: Tree, memory: _Memory) -> list[str]:
 def yaml_text(hardware: Hardware, tree: Tree, memory: _Memory) -> str:
     """board.yaml, with every key that exists, and a word on each."""
     lines = ["# SPDX-License-Identifier: Apache-2.0",
-             f"# Made from {os.path.basename(hardware.dtb_file)} by 'bulkhead board-from-dtb'. The devicetree is the source of all that is not here.",
+             f"# Made from {os.path.basename(hardware.dtb_file)} by 'bulkhead board-from-dtb'. "
+             "The devicetree is the source of all that is not here.",
              f"description: {_quoted(hardware.model)}",
              "devicetree: board.dtb", ""]
     if memory.regions and not memory.why:

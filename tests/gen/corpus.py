@@ -52,7 +52,7 @@ def folder() -> Optional[Path]:
     named = os.environ.get("DTB_CORPUS")
     if named:
         return Path(named)
-    found = sorted((ROOT / ".cache/root/usr/lib").glob("linux-image-*"))
+    found = sorted((ROOT / ".cache" / "root" / "usr/lib").glob("linux-image-*"))
     return found[-1] if found else None
 
 

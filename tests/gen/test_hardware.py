@@ -93,7 +93,8 @@ def test_gic_with_several_redistributors_its_and_stride() -> None:
     gic = """#redistributor-regions = <2>; redistributor-stride = <0 0x40000>; ranges; #size-cells = <1>; #address-cells = <2>;
         reg = <0 0x8000000 0x10000>, <0 0x80a0000 0x40000>, <0 0x8200000 0x40000>;
         its@8100000 { compatible = "arm,gic-v3-its"; reg = <0 0x8100000 0x20000>; }; };"""
-    hw = board(head=HEAD.replace("#address-cells = <0>;\n        reg = <0 0x8000000 0x10000>, <0 0x80a0000 0x40000>; interrupts = <1 9 4>; };", gic))
+    single = "#address-cells = <0>;\n        reg = <0 0x8000000 0x10000>, <0 0x80a0000 0x40000>; interrupts = <1 9 4>; };"
+    hw = board(head=HEAD.replace(single, gic))
     assert hw.gic
     assert hw.gic.redists == (Region(0x80a0000, 0x40000), Region(0x8200000, 0x40000))
     assert hw.gic.redist_stride == 0x40000
@@ -129,7 +130,8 @@ def test_timer_interrupts_by_name() -> None:
 # ---------------------------------------------------------------- registers
 
 def test_ranges_are_translated_through_two_buses() -> None:
-    hw = board(UART + """soc { #address-cells = <1>; #size-cells = <1>; ranges = <0x0 0x1 0x0 0x1000000>, <0x7e000000 0x0 0xfe000000 0x1800000>;
+    hw = board(UART + """soc { #address-cells = <1>; #size-cells = <1>;
+        ranges = <0x0 0x1 0x0 0x1000000>, <0x7e000000 0x0 0xfe000000 0x1800000>;
         inner@7e200000 { #address-cells = <1>; #size-cells = <1>; ranges = <0x0 0x7e200000 0x10000>;
             dev: dev@1000 { reg = <0x1000 0x100>, <0x20000 0x100>; }; };
         low: dev@2000 { reg = <0x2000 0x10>; }; };""")
@@ -162,14 +164,16 @@ def test_disabled_is_inherited() -> None:
 # ---------------------------------------------------------------- interrupts
 
 def test_interrupts_and_their_kinds() -> None:
-    hw = board(UART + "a: a@c000000 { reg = <0 0xc000000 0x1000>; interrupts = <0 5 1>, <1 6 0xf08>, <2 3 4>, <3 1 4>, <1 16 4>, <0 9999 4>; };")
+    hw = board(UART + """a: a@c000000 { reg = <0 0xc000000 0x1000>;
+        interrupts = <0 5 1>, <1 6 0xf08>, <2 3 4>, <3 1 4>, <1 16 4>, <0 9999 4>; };""")
     assert device(hw, "a").interrupts == (Interrupt(37, 1), Interrupt(22, 8), Interrupt(4099, 4), Interrupt(1057, 4),
                                           Interrupt(10031, 4))  # out of range: IRQ-RANGE says so where it is given away
     assert device(hw, "a").interrupts[0].edge and not device(hw, "a").interrupts[1].edge
 
 
 def test_interrupts_that_end_at_another_controller_are_not_the_gics() -> None:
-    hw = board(UART + """gpio: gpio@c000000 { reg = <0 0xc000000 0x1000>; interrupt-controller; #interrupt-cells = <2>; interrupts = <0 7 4>; };
+    hw = board(UART + """gpio: gpio@c000000 { reg = <0 0xc000000 0x1000>; interrupts = <0 7 4>;
+            interrupt-controller; #interrupt-cells = <2>; };
         a: a@d000000 { reg = <0 0xd000000 0x1000>; interrupt-parent = <&gpio>; interrupts = <3 1>; };
         b: b@e000000 { reg = <0 0xe000000 0x1000>; interrupts-extended = <&gpio 4 1>, <&gic 0 8 4>, <0>; interrupts = <0 77 4>; };""")
     assert device(hw, "gpio").interrupts == (Interrupt(39, 4),)
@@ -190,7 +194,8 @@ def test_interrupt_map() -> None:
             a: a@13 { reg = <0x13>; interrupts = <0x5>; };
             b: b@20 { reg = <0x20>; interrupts = <1>; };
             c: c@30 { reg = <0x30>; interrupts = <1>; }; };
-        two: two { #interrupt-cells = <3>; #address-cells = <1>; interrupt-map-mask = <0 0 0 0>; interrupt-map = <0 0 0 0 &gic 0 30 1>; };""")
+        two: two { #interrupt-cells = <3>; #address-cells = <1>;
+            interrupt-map-mask = <0 0 0 0>; interrupt-map = <0 0 0 0 &gic 0 30 1>; };""")
     assert device(hw, "a").interrupts == (Interrupt(52, 4),)
     assert device(hw, "b").interrupts == (Interrupt(62, 1),)
     assert device(hw, "c").interrupts == ()
@@ -198,8 +203,8 @@ def test_interrupt_map() -> None:
 
 
 def test_controllers_that_pass_interrupts_on_unchanged() -> None:
-    hw = board(UART + """gpc: gpc@c000000 { compatible = "fsl,imx8mq-gpc"; reg = <0 0xc000000 0x1000>; interrupt-controller; #interrupt-cells = <3>;
-            interrupts = <0 87 4>; };
+    hw = board(UART + """gpc: gpc@c000000 { compatible = "fsl,imx8mq-gpc"; reg = <0 0xc000000 0x1000>;
+            interrupts = <0 87 4>; interrupt-controller; #interrupt-cells = <3>; };
         pdc: pdc@d000000 { compatible = "qcom,pdc"; reg = <0 0xd000000 0x1000>; interrupt-controller; #interrupt-cells = <2>;
             qcom,pdc-ranges = <0 480 10>, <10 500 5>; };
         a: a@e000000 { reg = <0 0xe000000 0x1000>; interrupt-parent = <&gpc>; interrupts = <0 12 4>; };
@@ -224,9 +229,10 @@ def test_labels_and_aliases() -> None:
 
 
 def test_references_by_phandle() -> None:
-    hw = board(UART + """clk: clk { #clock-cells = <1>; }; osc: osc { #clock-cells = <0>; }; vdd: vdd { }; pins: pins { }; gpio: gpio { #gpio-cells = <2>; };
-        a: a@c000000 { reg = <0 0xc000000 0x1000>; clocks = <&clk 3>, <&osc>; vmmc-supply = <&vdd>; pinctrl-0 = <&pins>; pinctrl-names = "x";
-            reset-gpios = <&gpio 1 2>, <&gpio 2 0>; interrupts = <0 3 4>; my-number = <1>; };""")
+    hw = board(UART + """clk: clk { #clock-cells = <1>; }; osc: osc { #clock-cells = <0>; }; vdd: vdd { }; pins: pins { };
+        gpio: gpio { #gpio-cells = <2>; };
+        a: a@c000000 { reg = <0 0xc000000 0x1000>; clocks = <&clk 3>, <&osc>; vmmc-supply = <&vdd>;
+            pinctrl-0 = <&pins>; pinctrl-names = "x"; reset-gpios = <&gpio 1 2>, <&gpio 2 0>; interrupts = <0 3 4>; my-number = <1>; };""")
     assert set(device(hw, "a").refers) == {"/clk", "/osc", "/vdd", "/pins", "/gpio"}
 
 
@@ -379,7 +385,8 @@ def test_a_board_folder(tmp_path: Path) -> None:
 
 
 def test_board_yaml_is_strict_and_says_everything_at_once(tmp_path: Path) -> None:
-    path = folder(tmp_path, "consol: uart\nmemory:\n  - {base: 0x40000000, size: lots}\n  - {base: 0x1}\nfirmware: 5\nconsole: uart\nconsole: uart\n")
+    path = folder(tmp_path, "consol: uart\nmemory:\n  - {base: 0x40000000, size: lots}\n  - {base: 0x1}\nfirmware: 5\n"
+                            "console: uart\nconsole: uart\n")
     file = path / "board.yaml"
     assert load_refusals(path) == [
         f"{file}:1:1: error[BOARD-FILE]: unknown key 'consol' in board.yaml\n  fix: did you mean 'console'?",
@@ -420,8 +427,9 @@ def test_the_boards_are_what_qemu_makes(tmp_path: Path) -> None:
     """The committed trees against QEMU's own dump: same nodes, same properties; phandles and random seeds aside."""
     dump = tmp_path / "virt.dtb"
     try:
-        subprocess.run(["timeout", "30", "qemu-system-aarch64", "-M", f"virt,virtualization=on,gic-version=3,dumpdtb={dump}", "-cpu", "cortex-a57",
-                        "-smp", "8", "-m", "4G", "-nic", "none", "-display", "none", "-monitor", "none", "-serial", "null", "-serial", "null"],
+        subprocess.run(["timeout", "30", "qemu-system-aarch64", "-M", f"virt,virtualization=on,gic-version=3,dumpdtb={dump}",
+                        "-cpu", "cortex-a57", "-smp", "8", "-m", "4G", "-nic", "none", "-display", "none", "-monitor", "none",
+                        "-serial", "null", "-serial", "null"],
                        check=True, capture_output=True)
     except FileNotFoundError:
         pytest.skip("qemu-system-aarch64 is not installed")

@@ -23,9 +23,14 @@ from hvgen import hardware, newboard  # noqa: E402
 from hvgen.model import Hardware  # noqa: E402
 
 FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-pie", "-no-pie", "-mgeneral-regs-only", "-mstrict-align",
-         "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096",
-         "-Wl,--no-warn-rwx-segments"]
-SCRIPT = "SECTIONS { . = 0; .all : { *(.head) *(.text*) *(.rodata*) *(.data*) *(.bss*) } /DISCARD/ : { *(.note* .comment .interp .dyn* .gnu* .hash .eh_frame*) } }"
+         "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-nostdlib", "-static",
+         "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096", "-Wl,--no-warn-rwx-segments"]
+SCRIPT = """SECTIONS {
+    . = 0;
+    .all : { *(.head) *(.text*) *(.rodata*) *(.data*) *(.bss*) }
+    /DISCARD/ : { *(.note* .comment .interp .dyn* .gnu* .hash .eh_frame*) }
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,11 @@ def layout_c(board: Hardware) -> str:
     uart, gic = board.uart, board.gic
     assert uart is not None and gic is not None
     fields = [f".base = {{ {uart.region.base:#x} }}", f".width = {uart.width}", f".intid = {uart.intid}"]
-    fields += [f".{name} = {getattr(uart, name):#x}" for name in ("tx", "tx_status", "tx_mask", "tx_ready", "rx", "rx_status", "rx_mask", "rx_ready")]
+    fields += [f".{name} = {getattr(uart, name):#x}" for name in (
+        "tx", "tx_status", "tx_mask", "tx_ready", "rx", "rx_status", "rx_mask", "rx_ready")]
     for name, writes in (("init", uart.init), ("rx_on", uart.rx_on), ("tx_pre", uart.tx_pre)):
-        fields += [f".{name}_count = {len(writes)}", f".{name} = {{ {', '.join(f'{{ {at:#x}, {value:#x} }}' for at, value in writes) or '{ 0, 0 }'} }}"]
+        values = ", ".join(f"{{ {at:#x}, {value:#x} }}" for at, value in writes)
+        fields += [f".{name}_count = {len(writes)}", f".{name} = {{ {values or '{ 0, 0 }'} }}"]
     if uart.rx_ack:
         fields += [f".rx_ack = {{ {uart.rx_ack[0]:#x}, {uart.rx_ack[1]:#x} }}", ".rx_ack_used = 1"]
     return ("#include <hv/layout.h>\nconst struct layout layout = { .gic = { .dist = { "
@@ -87,8 +94,8 @@ def build(board: Hardware, work: Path) -> Path:
     (work / "layout.c").write_text(layout_c(board), encoding="utf-8")
     (work / "probe.ld").write_text(SCRIPT, encoding="utf-8")
     sources = [REPO / "tests/system/uart/probe.c", REPO / "src/drivers/serial/mmio.c", work / "layout.c"]
-    subprocess.run(["aarch64-linux-gnu-gcc", *FLAGS, f"-I{REPO / 'src/include'}", "-T", str(work / "probe.ld"), "-o", str(work / "probe.elf"),
-                    *map(str, sources)], check=True)
+    subprocess.run(["aarch64-linux-gnu-gcc", *FLAGS, f"-I{REPO / 'src/include'}", "-T", str(work / "probe.ld"),
+                    "-o", str(work / "probe.elf"), *map(str, sources)], check=True)
     subprocess.run(["aarch64-linux-gnu-objcopy", "-O", "binary", str(work / "probe.elf"), str(work / "probe.bin")], check=True)
     return work / "probe.bin"
 
