@@ -64,7 +64,7 @@
 #define ISS_CM      (UINT64_C(1) << 8)
 #define ISS_S1PTW   (UINT64_C(1) << 7)
 #define ISS_WNR     (UINT64_C(1) << 6)
-#define ISS_WORD_MASK  (ISS_ISV | UINT64_C(3) << 22 | ISS_S1PTW)
+#define ISS_WORD_MASK  (ISS_ISV | UINT64_C(3) << 22 | ISS_SSE | ISS_S1PTW)
 #define ISS_WORD       (ISS_ISV | UINT64_C(2) << 22)  /* a plain access of 32 bits */
 
 /* HCR_EL2 (D19.2.48). */
