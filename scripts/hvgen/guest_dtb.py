@@ -15,6 +15,7 @@ from typing import Optional
 import libfdt
 
 from . import interrupts
+from .diag import Failed
 from .fdt import Node, Tree, parse
 from .model import Interrupt, Plan, PlanPartition, Region
 
@@ -103,6 +104,9 @@ def cells(*values: int) -> bytes:
 
 
 def number(value: int, count: int) -> bytes:
+    if value >= 1 << 32 * count:
+        raise Failed(f"{value:#x} does not fit into the {count} cell{'s' * (count != 1)} that the board's devicetree has "
+                     "for it: choose a lower guest address")
     return value.to_bytes(count * 4, "big")
 
 

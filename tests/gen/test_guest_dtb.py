@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import samples
 from hvgen import addresses
+from hvgen.diag import Failed
 from hvgen.fdt import Tree, parse
 from hvgen.guest_dtb import guest_dtb
 from hvgen.model import Gic, Mapping, Plan, Region, Span
@@ -166,6 +167,16 @@ def test_memory_with_one_cell_of_size() -> None:
     regs = addresses.regs(trees(plan)[0].nodes["/memory@40000000"])
     assert regs[0].base == GIB and sum(r.size for r in regs) == 9 * GIB
     assert all(a.end == b.base for a, b in zip(regs, regs[1:]))
+
+
+def test_an_address_that_the_boards_cells_cannot_hold() -> None:
+    text = samples.BOARD_DTS.replace("#address-cells = <2>; #size-cells = <2>; interrupt-parent",
+                                     "#address-cells = <1>; #size-cells = <1>; interrupt-parent")
+    hw = samples.hardware(text.replace("<0 0x40000000 4 0>", "<0x40000000 0x80000000>").replace(
+        "ranges = <0 0 0 0x10000000>", "ranges = <0 0 0x10000000>"))
+    plan = samples.plan(hw, [samples.partition(hw, 0, "a", [0], [samples.ram_mapping(8 * GIB, 2 * GIB, 2 * MIB)])])
+    with pytest.raises(Failed, match="0x200000000 does not fit into the 1 cell that"):
+        trees(plan)
 
 
 def test_cpus_are_renumbered() -> None:
