@@ -249,6 +249,8 @@ def _notes(hardware: Hardware, partitions: list[PlanPartition]) -> list[str]:
         out += [f"partition {part.name}: guest {m.ipa:#x} and physical {m.pa:#x} disagree modulo 2 MiB, so "
                 f"{size_text(m.size)} are mapped in 4 KiB pages ({size_text(table_pages(m.ipa, m.pa, m.size) * PAGE)} of tables)"
                 for m in part.ram if m.size >= LARGE and (m.ipa - m.pa) % (2 * MIB)]
+    if hardware.gic and hardware.gic.version == 2:
+        out.append("the board has a GICv2: this version plans and checks such layouts, but boots on a GICv3 only")
     if hardware.uart is None:
         out.append("no console: the board has no serial port that Bulkhead knows")
     elif all(p.direct for p in partitions):
