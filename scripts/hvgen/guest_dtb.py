@@ -27,10 +27,9 @@ PHANDLE_LISTS = {
     "dmas": "#dma-cells", "pwms": "#pwm-cells", "mboxes": "#mbox-cells", "hwlocks": "#hwlock-cells",
     "interconnects": "#interconnect-cells", "io-channels": "#io-channel-cells",
     "io-backends": "#io-backend-cells", "thermal-sensors": "#thermal-sensor-cells",
-    "sound-dai": "#sound-dai-cells",
-    "cooling-device": "#cooling-cells", "mux-controls": "#mux-control-cells",
-    "mux-states": "#mux-state-cells", "nvmem-cells": "#nvmem-cell-cells", "trigger-sources":
-    "#trigger-source-cells", "access-controllers": "#access-controller-cells",
+    "sound-dai": "#sound-dai-cells", "cooling-device": "#cooling-cells", "mux-controls": "#mux-control-cells",
+    "mux-states": "#mux-state-cells", "nvmem-cells": "#nvmem-cell-cells",
+    "trigger-sources": "#trigger-source-cells", "access-controllers": "#access-controller-cells",
     "iommus": "#iommu-cells", "msi-parent": "#msi-cells", "gpios": "#gpio-cells", "gpio": "#gpio-cells",
     "phy-handle": "", "memory-region": "", "backlight": "", "panel": "", "leds": "", "extcon": "",
     "remote-endpoint": "", "wakeup-parent": "", "power-supplies": "", "syscon": "", "regmap": "",
@@ -46,8 +45,7 @@ NAMES = {"clocks": "clock-names", "resets": "reset-names", "power-domains": "pow
 # Never the guest's: translation and message interrupts stay with the hypervisor.
 NEVER = ("iommus", "iommu-map", "iommu-map-mask", "msi-parent", "msi-map", "msi-map-mask", "interrupt-affinity")
 # What a bus node says about the addresses below it.
-BUS = ("#address-cells", "#size-cells", "ranges", "dma-ranges", "dma-coherent", "dma-noncoherent", "#interrupt-cells",
-       "interrupt-map", "interrupt-map-mask", "phandle", "linux,phandle", "status")
+BUS = ("#address-cells", "#size-cells", "ranges", "dma-ranges", "dma-coherent", "dma-noncoherent")
 CPU = ("compatible", "device_type", "i-cache-size", "i-cache-line-size", "i-cache-sets", "d-cache-size",
        "d-cache-line-size", "d-cache-sets", "next-level-cache", "capacity-dmips-mhz")
 VUART_CLOCK_HZ = 24_000_000
@@ -227,6 +225,8 @@ class _Maker:
                 self.dropped.append(f"{node.path}: {name} ({where})")
         if any(n.startswith("pinctrl-") for n in lost):
             lost |= {n for n in node.props if n.startswith("pinctrl-")}
+        if "assigned-clocks" in lost:
+            lost.add("assigned-clock-parents")
         raised = self.raised(node)
         if not raised:
             lost.add("interrupt-names")
