@@ -20,6 +20,7 @@ uint32_t core_now;
 struct bank dist, private_bank[CORES];
 uint64_t gic_route[1024];
 uint32_t dist_ctlr;
+bool dist_stuck;
 struct mmio_write writes[4096];
 uint32_t write_count, sgi_count, instruction_count, smc_count, copy_count;
 struct sent_sgi sgis[256];
@@ -262,7 +263,7 @@ static void bank_write(struct bank *bank, uint32_t at, uint32_t size, uint32_t v
 static uint64_t dist_read(uint32_t at, uint32_t size)
 {
     switch (at) {
-    case GICD_CTLR:  return dist_ctlr;
+    case GICD_CTLR:  return dist_ctlr | (dist_stuck ? GICD_CTLR_RWP : 0);
     case GICD_TYPER: return UINT64_C(0x037f041f) | 1u << 17;  /* 1024 INTIDs, LPIs, MBIs, 16 ID bits */
     case GICD_IIDR:  return 0x0000043b;
     case GICD_PIDR2: return 0x3b;
@@ -424,6 +425,7 @@ void machine_reset(void)
     reg_count = 0;
     machine_ticks = 1000;
     machine_firmware_answer = 0;
+    dist_stuck = false;
     machine_idle_armed = machine_halt_armed = false;
     memset(&dist, 0, sizeof(dist));
     memset(private_bank, 0, sizeof(private_bank));

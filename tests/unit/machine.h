@@ -58,6 +58,7 @@ struct bank {
 extern struct bank dist, private_bank[CORES];
 extern uint64_t gic_route[1024];
 extern uint32_t dist_ctlr;
+extern bool dist_stuck;            /* writes to the distributor stay pending for ever */
 
 /* What happened since machine_forget(). */
 struct mmio_write { uint64_t address; uint32_t size; uint64_t value; };
