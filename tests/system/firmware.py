@@ -2,7 +2,9 @@
 """Ways to start an image other than QEMU's -kernel: Debian's U-Boot and UEFI firmware, from a FAT disk."""
 from __future__ import annotations
 
+import re
 import subprocess
+import time
 from pathlib import Path
 
 from machine import Machine
@@ -41,9 +43,15 @@ def disk_arguments(disk: Path) -> list[str]:
 
 
 def uboot_prompt(machine: Machine) -> None:
-    """Stop U-Boot's own boot and wait for its prompt."""
-    machine.expect(r"Hit any key to stop autoboot", 60)
-    machine.send(" ")
+    """Stop U-Boot's own boot (its 2 s may pass before we are heard, so ask early and often), wait for its prompt."""
+    machine.expect(r"U-Boot 20\d\d", 60)
+    for _ in range(300):
+        machine.send(" ")
+        if re.search(PROMPT, machine.text, re.M):
+            break
+        time.sleep(0.2)
+    machine.send("\x03echo rea''dy\n")
+    machine.expect(r"^ready", 20)
     machine.expect(PROMPT, 20)
     machine.send("virtio scan\n")
     machine.expect(PROMPT, 20)

@@ -28,9 +28,6 @@ static void check_cpu(void)
     uint64_t mmfr0 = sysreg_read(id_aa64mmfr0_el1);
     uint32_t pa_bits = pa_range_bits[mmfr0 & 7u];
 
-    if ((sysreg_read(CurrentEL) >> 2 & 3u) != 2) {
-        panic("entered at EL%lu: Bulkhead must be started at EL2", sysreg_read(CurrentEL) >> 2 & 3u);
-    }
     if (pa_bits < layout.pa_bits) {
         panic("this CPU has %u physical address bits, the layout needs %u", pa_bits, layout.pa_bits);
     }
@@ -45,8 +42,20 @@ static void check_cpu(void)
     }
 }
 
+/* Before any register of EL2 is touched, and so before main_early() has opened the console. */
+static void check_level(void)
+{
+    uint64_t level = sysreg_read(CurrentEL) >> 2 & 3u;
+
+    if (level != 2) {
+        console_init();
+        panic("entered at EL%lu: Bulkhead must be started at EL2", level);
+    }
+}
+
 void boot_early(const void *dtb)
 {
+    check_level();
     sysreg_write(cptr_el2, CPTR_NO_TRAPS);  /* arch_sum() counts in FP registers, before there is a guest */
     isb();
     main_early(dtb, sysreg_read(mpidr_el1) & MPIDR_AFFINITY);
