@@ -11,9 +11,8 @@ from .model import Hardware, Mapping, Partition, Region, System
 from .place import (KIB, MIB, PAGE, align_down, align_up, best_block, find_blocks, merge, overlap, pages, subtract,
                     table_pages, whole_pages)
 
-HV_CORE = 512 * KIB          # the hypervisor's code, data and layout
+HV_CORE = 160 * KIB          # code, data and layout, names of some hundred devices; hv.ld asserts that it is enough
 HV_STACK = 8 * KIB           # of each core, with its guard page
-HV_LEAST = 1 * MIB           # without guest images
 HV_UNIT = 64 * KIB
 SMALL_BANK = 64 * MIB        # a guest's memory does not begin in a bank smaller than this
 
@@ -59,7 +58,7 @@ def _fill(banks: Iterable[Region], size: int) -> tuple[Region, ...]:
 def hv_room(system: System, images: Dict[str, Image], tables: int) -> int:
     """Bytes for the hypervisor: code, stacks, `tables` page tables, pristine guest images."""
     core_count = sum(len(p.cpus) for p in system.partitions)
-    own = max(HV_LEAST, HV_CORE + core_count * HV_STACK + tables * PAGE)
+    own = HV_CORE + core_count * HV_STACK + tables * PAGE
     blobs = sum(align_up(piece.size, 16) for image in images.values() for piece in image.pieces)
     return align_up(own + blobs + DTB_ROOM * len(system.partitions), HV_UNIT)
 
@@ -101,7 +100,7 @@ def _tables_needed(memory: list[tuple[Mapping, ...]]) -> int:
 def _no_room_for_hv(hardware: Hardware, system: System, size: int) -> Diagnostic:
     largest = max((r.size for r in usable(hardware)), default=0)
     return Diagnostic("HV-NO-ROOM", system.board_span,
-                      f"the hypervisor and its guests' images need {size_text(size)} in one piece, the largest "
+                      f"the hypervisor and its guests' images need {size_text(size)} in one piece at a multiple of 2 MiB, the largest "
                       f"free range of board '{hardware.name}' has {size_text(largest)}",
                       fix="smaller images, or fewer reserved ranges in the board folder")
 

@@ -98,12 +98,24 @@ def roots_end(start: int, plan: Plan) -> int:
     return max(in_order(start, roots), in_order(start, roots[::-1]))
 
 
+BEFORE_VECTORS = (".text.bulk", ".text.efi", ".text.unlikely", ".text.efi_main", ".text.say_hex")
+
+
+def text_rank(name: str) -> int:
+    """The order in which hv.ld places the sections of code."""
+    if name == ".head":
+        return 0
+    if name in BEFORE_VECTORS or name.startswith(".text.unlikely."):
+        return 1
+    return 2 if name == ".text.vectors" else 3
+
+
 def measure(plan: Plan, core: Core) -> Sizes:
     """Pages of .text and .rw: as src/arch/arm64/hv.ld places core.o's sections, stacks and writable roots.
 
     The linker begins .rw where its largest member may stand, so .text is rounded up to that.
     """
-    text = pages(in_order(0, sorted(core.text, key=lambda s: s.name != ".head")))
+    text = pages(in_order(0, sorted(core.text, key=lambda s: text_rank(s.name))))
     largest = max((start_of_stage2(p.ipa_bits)[1] * 8 for p in plan.partitions if p.direct), default=0)
     base = align_up(plan.hv.base + text * PAGE, max(PAGE, largest))
     text = (base - plan.hv.base) // PAGE

@@ -43,7 +43,8 @@ static void prove_sources(const struct world *world, struct proof *proof)
         const struct range *r = &taken.at[i];
 
         if (r->base < taken.at[i - 1].reach && (r->base != taken.at[i - 1].base || r->end != taken.at[i - 1].end)) {
-            violate(proof, "an image of %s reaches into one of %s at 0x%" PRIx64, taken.at[i - 1].what, r->what, r->base);
+            violate(proof, "an image of %s reaches into one of %s at 0x%" PRIx64, taken.at[i - 1].what, r->what,
+                    r->base);
         }
     }
     free(taken.at);

@@ -104,6 +104,11 @@ static void prove_amount(const struct world *world, struct proof *proof, const s
         }
         sum += m->size;
     }
+    for (size_t i = 1; i < part->ram.count; i++) {
+        if (part->ram.at[i].base < part->ram.at[i - 1].reach) {
+            violate(proof, "partition %s: 0x%" PRIx64 " is counted twice as its RAM", part->name, part->ram.at[i].base);
+        }
+    }
     if (sum != spec->memory) {
         violate(proof, "partition %s has %" PRIu64 " bytes of RAM, %s:%" PRIu32 " gives it %" PRIu64, part->name, sum,
                 world->spec.file, spec->line, spec->memory);

@@ -211,18 +211,21 @@ static bool is_word(struct source *source, const yaml_node_t *part, const char *
     return node != NULL && strcmp(scalar(source, node), word) == 0;
 }
 
-/* ${NAME} (its braces hidden) becomes the variable's value; unset: nothing. */
+/* ${NAME} (its braces hidden) becomes the variable's value; if there is none, it stays. */
 static const char *expand(const char *written)
 {
-    const char *start = strstr(written, "$(");
-    const char *end = start != NULL ? strchr(start, ')') : NULL;
-    const char *value;
+    const char *done = "";
+    const char *start;
 
-    if (end == NULL) {
-        return text("%s", written);
+    while ((start = strstr(written, "$(")) != NULL && strchr(start, ')') != NULL) {
+        const char *end = strchr(start, ')');
+        const char *value = getenv(text("%.*s", (int)(end - start - 2), start + 2));
+
+        value = value != NULL ? value : text("${%.*s}", (int)(end - start - 2), start + 2);
+        done = text("%s%.*s%s", done, (int)(start - written), written, value);
+        written = end + 1;
     }
-    value = getenv(text("%.*s", (int)(end - start - 2), start + 2));
-    return text("%.*s%s%s", (int)(start - written), written, value != NULL ? value : "", expand(end + 1));
+    return text("%s%s", done, written);
 }
 
 static void read_image(struct source *source, struct spec_partition *part, const yaml_node_t *node)

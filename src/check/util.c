@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void unusable(const char *format, ...)
@@ -65,9 +66,16 @@ char *text(const char *format, ...)
     return result;
 }
 
+bool file_exists(const char *name)
+{
+    struct stat status;
+
+    return stat(name, &status) == 0 && S_ISREG(status.st_mode) && access(name, R_OK) == 0;
+}
+
 uint8_t *read_file(const char *name, size_t *size)
 {
-    FILE *file = fopen(name, "rb");
+    FILE *file = file_exists(name) ? fopen(name, "rb") : NULL;
     uint8_t *bytes;
     long length;
 
@@ -85,11 +93,6 @@ uint8_t *read_file(const char *name, size_t *size)
     fclose(file);
     *size = (size_t)length;
     return bytes;
-}
-
-bool file_exists(const char *name)
-{
-    return access(name, R_OK) == 0;
 }
 
 void ranges_add(struct ranges *list, uint64_t base, uint64_t size, const char *what, uint32_t owner)

@@ -62,7 +62,7 @@ def assert_sound(hardware: Hardware, plan: Plan) -> None:
 def test_two_partitions() -> None:
     plan = make(board(), part("a", [0, 1], 512 * MIB, console="vuart"), part("b", [2], 64 * MIB, console="vuart"))
     assert plan.hv.base == 0x40200000 and plan.text_offset == 0x200000
-    assert plan.hv.size == 1216 * KIB
+    assert plan.hv.size == 576 * KIB
     a, b = plan.partitions
     assert (a.ram[0].ipa, b.ram[0].ipa) == (GIB, GIB)
     assert (a.ram[0].pa - GIB) % (2 * MIB) == 0

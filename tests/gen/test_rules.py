@@ -34,10 +34,10 @@ def test_cpu_limit() -> None:
 
 
 def test_hv_no_room() -> None:
-    keep = tuple((Region(GIB + n * MIB, MIB // 2), "firmware") for n in range(1024))
+    keep = tuple((Region(GIB + n * MIB, MIB - (MIB >> 3)), "firmware") for n in range(1024))
     assert refused(board(reserved=keep), part("a", [0], MIB)) == [
-        "s.yaml:1:8: error[HV-NO-ROOM]: the hypervisor and its guests' images need 1152 KiB in one piece, the largest free "
-        "range of board 'virt' has 512 KiB\n  fix: smaller images, or fewer reserved ranges in the board folder"]
+        "s.yaml:1:8: error[HV-NO-ROOM]: the hypervisor and its guests' images need 256 KiB in one piece at a multiple of "
+        "2 MiB, the largest free range of board 'virt' has 128 KiB\n  fix: smaller images, or fewer reserved ranges in the board folder"]
 
 
 def test_irq_none_free() -> None:
