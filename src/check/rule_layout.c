@@ -157,19 +157,27 @@ static void prove_partition(const struct world *world, struct proof *proof, cons
     }
 }
 
-/* The folder's name: what stands behind the last slash. */
+/* The folder's name: what stands behind the last slash that does not end the path; "" if that is no name. */
 static const char *last_name(const char *path)
 {
-    const char *slash = strrchr(path, '/');
+    size_t length = strlen(path);
+    size_t start;
 
-    return slash != NULL ? slash + 1 : path;
+    while (length != 0 && path[length - 1] == '/') {
+        length--;
+    }
+    for (start = length; start != 0 && path[start - 1] != '/'; start--) {
+    }
+    return path[start] == '.' ? "" : text("%.*s", (int)(length - start), path + start);
 }
 
 static void prove_partitions(const struct world *world, struct proof *proof)
 {
     const char *board = elf_string(&world->elf, (uint64_t)(uintptr_t)world->layout.board);
 
-    if (board == NULL || strcmp(board, last_name(world->spec.board)) != 0) {
+    const char *wanted = last_name(world->spec.board);
+
+    if (board == NULL || (wanted[0] != '\0' && strcmp(board, wanted) != 0)) {
         violate(proof, "the layout is for board '%s', %s for '%s'", board != NULL ? board : "?", world->spec.file,
                 world->spec.board);
     }

@@ -61,7 +61,8 @@ def generate(config: Path, folder: Path) -> None:
     must(f"{CROSS}ld", "-r", folder / "core0.o", "-o", folder / "core.o")
     (folder / "payload.bin").write_bytes(b"\xd5\x03\x20\x1f" * 1250)
     plan = "import sys; sys.path.insert(0, 'scripts'); from hvgen import config, generate; " \
-           "generate.generate(config.load(sys.argv[1], sys.argv[2], '.').plan, sys.argv[2] + '/core.o', sys.argv[2])"
+           "found = config.load(sys.argv[1], sys.argv[2], '.'); " \
+           "generate.generate(found.plan, sys.argv[2] + '/core.o', sys.argv[2], (), found.made_files())"
     must("/usr/bin/python3", "-c", plan, config, folder)
 
 

@@ -367,6 +367,16 @@ def layout_has_less_memory(image: Image) -> None:
     image.memory("alpha").size -= 2 * MIB
 
 
+@fault("memory-amount", "nothing-else", "loader-bounded", "tree-memory", says="is counted twice")
+def memory_counted_twice(image: Image) -> None:
+    part, whole = image.part("alpha"), image.memory("alpha")
+    ipa, pa = whole.ipa, whole.pa
+    part.memory, part.memory_count, image.layout.device_count = image.layout.devices, 2, 0
+    for i in (0, 1):
+        half = image.memory("alpha", i)
+        half.ipa, half.pa, half.size = ipa, pa, 32 * MIB
+
+
 @fault("memory-attributes", says="MemAttr 0x5")
 def ram_not_cacheable(image: Image) -> None:
     image.stage2("alpha").change(image.memory("alpha").ipa + 32 * MIB, clear=0xf << 2, set=0x5 << 2)

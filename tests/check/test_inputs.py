@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import time
 from pathlib import Path
 
@@ -165,6 +166,47 @@ def test_16_tib_take_a_moment(checker: Checker) -> None:
     assert f"memory-mapped          {(15 << 28) + (16 << 8)} pages" in verdict.text
 
 
+FORMATS = """board: {board}
+partitions:
+  kernel:
+    cpus: [0]
+    memory: 64 MiB
+    linux: {{kernel: "${{CHECK_KERNEL}}", initrd: initrd.img, bootargs: "quiet"}}
+  program:
+    cpus: [1]
+    memory: 16 MiB
+    image: {{elf: guest.elf}}
+"""
+
+
+def test_elf_and_linux(checker: Checker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is copied is compared with the files, in each format."""
+    folder = OUT / "formats"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "system.yaml").write_text(FORMATS.format(board=HERE / "board"))
+    header = struct.pack("<IIQQQ24x4sI", 0x14000010, 0, 0, 0x100000, 0xa, b"ARM\x64", 0)
+    (folder / "Image").write_bytes(header + bytes(range(256)) * 64)
+    (folder / "initrd.img").write_bytes(b"initrd" * 999)
+    (folder / "guest.S").write_text(".globl _start\n_start: b .\n.data\n.quad 0x1122334455667788\n")
+    must("aarch64-linux-gnu-gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x40080000,-Tdata=0x40090000,--build-id=none",
+         "-o", folder / "guest.elf", folder / "guest.S")
+    monkeypatch.setenv("CHECK_KERNEL", str(folder / "Image"))
+    generate(folder, folder)
+    elf, system = link(folder), folder / "system.yaml"
+    verdict = checker(elf, system=system)
+    assert verdict.status == 0, verdict.text
+    for name, part in (("Image", "kernel"), ("initrd.img", "kernel"), ("guest.elf", "program")):
+        good = (folder / name).read_bytes()
+        place = good.index(bytes.fromhex("8877665544332211")) if name == "guest.elf" else 5000
+        (folder / name).write_bytes(good[:place] + b"?" + good[place + 1:])
+        verdict = checker(elf, system=system)
+        (folder / name).write_bytes(good)
+        assert set(verdict.rules) == {"image-content"}, verdict.text
+        assert f"partition {part}: at guest address" in verdict.text and "there is not what" in verdict.text
+    monkeypatch.delenv("CHECK_KERNEL")
+    assert "there is no file '${CHECK_KERNEL}'" in checker(elf, system=system).text
+
+
 def test_gicv2(checker: Checker) -> None:
     """On a GICv2 each guest has the virtual CPU interface, at the CPU interface's address, and nothing else of it."""
     config("gicv2", "board/board.dts", ('"arm,gic-v3"', '"arm,gic-400"'),
@@ -219,7 +261,8 @@ def test_unusable(checker: Checker) -> None:
             ("--elf", good), ("--elf", OUT / "none", "--system", system), ("--elf", junk, "--system", system),
             ("--elf", "/bin/true", "--system", system), ("--elf", good, "--system", OUT / "none"),
             ("--elf", good, "--system", junk), ("--elf", good, "--system", system, "--dtb", junk),
-            ("--elf", good, "--system", system, "--dtb", OUT / "none"), ("--elf", good, "--system", system, "--odd")):
+            ("--elf", good, "--system", system, "--dtb", OUT / "none"), ("--elf", OUT, "--system", system),
+            ("--elf", good, "--system", OUT), ("--elf", good, "--system", system, "--dtb", OUT), ("--elf", good, "--system", system, "--odd")):
         done = run(checker.program, *options)
         assert done.returncode == 2, (options, done.stdout, done.stderr)
         assert "hvcheck" in done.stderr
