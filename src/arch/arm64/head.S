@@ -7,6 +7,8 @@
 #include "boot.h"
 #include "cpu.h"
 
+#define HEADERS  0x200              /* of Image and PE; the first instructions follow */
+
     .section .head, "ax"
     .globl _head
 _head:
@@ -30,17 +32,17 @@ pe_header:
 optional_header:
     .short  0x20b                   /* PE32+ */
     .byte   1, 0
-    .long   _text_size - 0x1000     /* size of code */
+    .long   _text_size - HEADERS    /* size of code */
     .long   _data_size              /* size of initialized data */
     .long   0
     .long   _efi_entry_offset
-    .long   0x1000                  /* base of code */
+    .long   HEADERS                 /* base of code */
     .quad   0                       /* image base */
-    .long   0x1000, 0x1000          /* section and file alignment */
+    .long   HEADERS, HEADERS        /* section and file alignment */
     .short  0, 0, 1, 0, 0, 0
     .long   0
     .long   _image_room             /* size of image */
-    .long   0x1000                  /* size of headers: the page that also holds the first instructions */
+    .long   HEADERS                 /* size of headers: U-Boot loads nothing of them behind the section table */
     .long   0
     .short  10, 0                   /* subsystem: EFI application */
     .quad   0, 0, 0, 0
@@ -49,7 +51,7 @@ optional_header:
     .quad   0, 0, 0, 0, 0, 0
 section_table:
     .ascii  ".text\0\0\0"
-    .long   _text_size - 0x1000, 0x1000, _text_size - 0x1000, 0x1000
+    .long   _text_size - HEADERS, HEADERS, _text_size - HEADERS, HEADERS
     .long   0, 0
     .short  0, 0
     .long   0x60000020              /* code, executable, readable */
@@ -58,6 +60,7 @@ section_table:
     .long   0, 0
     .short  0, 0
     .long   0xc0000040              /* initialized data, readable, writable */
+    .balign HEADERS
 
 /* x0: the firmware's devicetree, or 0 from the UEFI stub, which has checked the board already. */
     .globl entry
