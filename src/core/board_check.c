@@ -68,13 +68,19 @@ static bool name_is(const struct survey *survey, uint32_t offset, const char *na
            starts_with(survey->strings + offset, name) && survey->strings[offset + length] == 0;
 }
 
+/* The node's name without its unit address. */
+static bool node_is(const uint8_t *node, const char *name, uint32_t length)
+{
+    return starts_with(node, name) && (node[length] == 0 || node[length] == '@');
+}
+
 static void begin_node(struct survey *survey, const uint8_t *name)
 {
     survey->depth++;
     survey->kind = NODE_OTHER;
     if (survey->depth == 2) {
-        survey->in_cpus = starts_with(name, "cpus");
-        if (starts_with(name, "memory")) {
+        survey->in_cpus = node_is(name, "cpus", 4);
+        if (node_is(name, "memory", 6)) {
             survey->kind = NODE_MEMORY;
         }
     } else if (survey->depth == 3 && survey->in_cpus && starts_with(name, "cpu@")) {
@@ -203,8 +209,13 @@ static bool walk(struct survey *survey, const uint8_t *block, uint32_t size)
             property(survey, be32(block + at + 4), block + at + 8, length);
             at += 8 + ((length + 3u) & ~3u);
         } else if (token == FDT_BEGIN_NODE) {
-            begin_node(survey, block + at);
+            uint32_t name = at;
+
             at = skip_name(block, at, size);
+            if (at > size) {
+                return false;
+            }
+            begin_node(survey, block + name);
         } else if (token == FDT_END_NODE) {
             survey->kind = NODE_OTHER;
             if (--survey->depth == 0) {
