@@ -288,38 +288,6 @@ def find(tree: Tree, name: str) -> Optional[Node]:
 
 # ---------------------------------------------------------------- devices
 
-# Property -> the property of the target that tells how many cells follow the phandle ("" for none).
-REFERENCES = {
-    "clocks": "#clock-cells", "assigned-clocks": "#clock-cells", "assigned-clock-parents": "#clock-cells",
-    "resets": "#reset-cells", "power-domains": "#power-domain-cells", "dmas": "#dma-cells", "phys": "#phy-cells",
-    "mboxes": "#mbox-cells", "pwms": "#pwm-cells", "gpios": "#gpio-cells", "interconnects": "#interconnect-cells",
-    "thermal-sensors": "#thermal-sensor-cells", "io-channels": "#io-channel-cells", "hwlocks": "#hwlock-cells",
-    "sound-dai": "#sound-dai-cells", "nvmem-cells": "#nvmem-cell-cells", "memory-region": "", "operating-points-v2": "",
-    "phy-handle": "", "syscon": "", "clock-parents": "#clock-cells", "nvmem": "",
-}
-ENDINGS = {"-supply": "", "-gpios": "#gpio-cells", "-gpio": "#gpio-cells"}
-
-
-def refers(tree: Tree, node: Node) -> tuple[str, ...]:
-    """Paths of the nodes that it needs (clocks, resets, supplies, pins); interrupts and IOMMUs are not among them."""
-    found: dict[str, None] = {}
-    for name in node.props:
-        count_prop = _reference(name)
-        if count_prop is not None:
-            for target, _ in interrupts.references(tree, node.cells(name), count_prop):
-                found[target.path] = None
-    found.pop(node.path, None)
-    return tuple(found)
-
-
-def _reference(prop: str) -> Optional[str]:
-    if prop in REFERENCES:
-        return REFERENCES[prop]
-    if prop.startswith("pinctrl-") and prop[8:].isdigit():
-        return ""
-    return next((count for ending, count in ENDINGS.items() if prop.endswith(ending)), None)
-
-
 def streams(tree: Tree, node: Node) -> tuple[int, ...]:
     """Stream IDs: the first cell of each IOMMU specifier (bindings iommu/arm,smmu and arm,smmu-v3)."""
     return tuple(spec[0] for _, spec in interrupts.references(tree, node.cells("iommus"), "#iommu-cells") if spec)
@@ -335,7 +303,7 @@ def _devices(tree: Tree, gic: Optional[Node], labels: dict[str, tuple[str, ...]]
         if regs or raised or node.path in labels:
             found.append(Device(
                 path=node.path, labels=labels.get(node.path, ()), compatible=node.compatible, regs=regs, interrupts=raised,
-                refers=refers(tree, node), dma=nodma.does_dma(node), streams=streams(tree, node), enabled=node.enabled))
+                dma=nodma.does_dma(node), streams=streams(tree, node), enabled=node.enabled))
     return tuple(sorted(found, key=lambda device: device.path))
 
 

@@ -52,7 +52,6 @@ class Device:
     compatible: tuple[str, ...]
     regs: tuple[Region, ...]           # not rounded to pages
     interrupts: tuple[Interrupt, ...]
-    refers: tuple[str, ...]            # paths of nodes it refers to by phandle (clocks, pinctrl, ...)
     dma: bool                          # False only for compatibles known to do no DMA
     streams: tuple[int, ...] = ()      # IOMMU stream IDs
     enabled: bool = True               # status is absent, "ok" or "okay"

@@ -19,7 +19,7 @@ PL011 = dict(kind="pl011", width=4, tx=0, tx_status=0x18, tx_mask=0x20, tx_ready
 
 def device(path: str, regs: list[tuple[int, int]], intids: list[int], compatible: str, **rest: Any) -> Device:
     return Device(path=path, labels=(), compatible=(compatible,), regs=tuple(Region(*r) for r in regs),
-                  interrupts=tuple(Interrupt(i, 4) for i in intids), refers=(),
+                  interrupts=tuple(Interrupt(i, 4) for i in intids),
                   **{"dma": False, **rest})
 
 

@@ -110,7 +110,7 @@ def hardware(dts: str = BOARD_DTS, memory: Optional[tuple[Region, ...]] = None, 
         found = regs(node)
         irqs = interrupts.of_node(tree, tree.nodes["/soc/interrupt-controller@8000000"], node)
         if found or irqs:
-            devices.append(Device(path, (), node.compatible, found, irqs, (), False))
+            devices.append(Device(path, (), node.compatible, found, irqs, False))
     cpus = tuple(Cpu(n.path, n.cell("reg", 0), n.compatible, "psci") for n in tree.nodes.values()
                  if n.path.startswith("/cpus/cpu@"))
     gic = Gic(3, "/soc/interrupt-controller@8000000", Region(0x8000000, 0x10000), (Region(0x80a0000, 0xf60000),),

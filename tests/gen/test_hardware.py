@@ -228,14 +228,6 @@ def test_labels_and_aliases() -> None:
     assert hw.by_name["serial0"] == hw.by_name["uart"] == "/serial@9000000"
 
 
-def test_references_by_phandle() -> None:
-    hw = board(UART + """clk: clk { #clock-cells = <1>; }; osc: osc { #clock-cells = <0>; }; vdd: vdd { }; pins: pins { };
-        gpio: gpio { #gpio-cells = <2>; };
-        a: a@c000000 { reg = <0 0xc000000 0x1000>; clocks = <&clk 3>, <&osc>; vmmc-supply = <&vdd>;
-            pinctrl-0 = <&pins>; pinctrl-names = "x"; reset-gpios = <&gpio 1 2>, <&gpio 2 0>; interrupts = <0 3 4>; my-number = <1>; };""")
-    assert set(device(hw, "a").refers) == {"/clk", "/osc", "/vdd", "/pins", "/gpio"}
-
-
 def test_streams_and_iommus() -> None:
     hw = board(UART + """smmu: iommu@c000000 { compatible = "arm,mmu-500"; reg = <0 0xc000000 0x1000>; #iommu-cells = <2>; };
         a: a@d000000 { reg = <0 0xd000000 0x1000>; iommus = <&smmu 0x80 0x7f>, <&smmu 0x100 0>; };""")
