@@ -138,14 +138,16 @@ menuconfig defconfig savedefconfig olddefconfig: | $(SETUP)
 
 PREFIX_MAP := -ffile-prefix-map=$(abspath $(O))=. -ffile-prefix-map=$(O)=. -ffile-prefix-map=$(CURDIR)=.
 
-CFLAGS := $(TARGET_FLAG) -std=c11 -Os -fno-shrink-wrap -ffunction-sections -g $(PREFIX_MAP) \
+CFLAGS := $(TARGET_FLAG) -std=c11 -Os -ffunction-sections -g $(PREFIX_MAP) \
           -ffreestanding -fno-common -fno-pic -fno-pie -mgeneral-regs-only -mstrict-align \
           -march=armv8-a -mno-outline-atomics -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-strict-aliasing \
           $(if $(CONFIG_BRANCH_PROTECTION),-mbranch-protection=bti,-mbranch-protection=none) \
           $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong -mstack-protector-guard=global,-fno-stack-protector) \
           $(WARN) -Wframe-larger-than=1024
+SPEED := -O2
 ifeq ($(TARGET_FLAG),)
-CFLAGS += -gno-record-gcc-switches --param=min-pagesize=0
+SPEED += -fshrink-wrap -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels
+CFLAGS += -fno-shrink-wrap -gno-record-gcc-switches --param=min-pagesize=0
 endif
 CPPFLAGS := -nostdinc -isystem $(shell $(CC) $(TARGET_FLAG) -print-file-name=include 2>/dev/null) \
             -Isrc/include -include $(AUTOCONF)
@@ -163,7 +165,7 @@ FORCE:
 
 $(O)/obj/%.o: src/%.c $(AUTOCONF) $(O)/obj/command | $(SETUP)
 	@mkdir -p $(@D); $(say) CC $<
-	$(Q)$(CC) $(CFLAGS) $(if $(CONFIG_OPTIMIZE_SIZE),,$(if $(filter $*.o,$(hot-y)),-O2 -fshrink-wrap -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels)) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(if $(CONFIG_OPTIMIZE_SIZE),,$(if $(filter $*.o,$(hot-y)),$(SPEED))) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 $(O)/obj/%.o: src/%.S $(AUTOCONF) $(O)/obj/command | $(SETUP)
 	@mkdir -p $(@D); $(say) AS $<
 	$(Q)$(CC) $(filter-out -std=c11,$(CFLAGS)) $(CPPFLAGS) -D__ASSEMBLY__ -MMD -MP -c -o $@ $<

@@ -100,8 +100,8 @@ def _tables_needed(memory: list[tuple[Mapping, ...]]) -> int:
 def _no_room_for_hv(hardware: Hardware, system: System, size: int) -> Diagnostic:
     largest = max((r.size for r in usable(hardware)), default=0)
     return Diagnostic("HV-NO-ROOM", system.board_span,
-                      f"the hypervisor and its guests' images need {size_text(size)} in one piece at a multiple of 2 MiB, the largest "
-                      f"free range of board '{hardware.name}' has {size_text(largest)}",
+                      f"the hypervisor and its guests' images need {size_text(size)} in one piece at a multiple of "
+                      f"2 MiB, the largest free range of board '{hardware.name}' has {size_text(largest)}",
                       fix="smaller images, or fewer reserved ranges in the board folder")
 
 

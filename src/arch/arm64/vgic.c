@@ -125,6 +125,39 @@ static bool vuart_enabled(const struct vgic_dist *dist)
     return (dist->ctlr & GICD_CTLR_G1) != 0 && (dist->enabled[dist->vuart_word] & dist->vuart_bit) != 0;
 }
 
+/* The interrupt in a list register goes back to where it came from: the GIC, or the software's pending bits. */
+static void lr_return(struct cpu *cpu, uint32_t index, uint64_t base)
+{
+    uint32_t intid = cpu->vgic.lr_intid[index];
+    uint64_t word = base + intid / 32u * 4u;
+    uint64_t config = base + GICD_ICFGR + intid / 16u * 4u;
+    bool hw = (lr_read(index) & LR_HW) != 0;
+
+    lr_write(cpu, index, 0);
+    if (!hw) {
+        __atomic_fetch_or(&cpu->vgic.pending, 1u << (intid % 32u), __ATOMIC_RELAXED);
+        return;
+    }
+    if ((mmio_read32(config) >> (2u * (intid % 16u) + 1u) & 1u) != 0) {  /* a level is still there by itself */
+        mmio_write32(word + GICD_ISPENDR, 1u << (intid % 32u));
+    }
+    mmio_write32(word + GICD_ICACTIVER, 1u << (intid % 32u));
+}
+
+void vgic_withdraw(struct cpu *cpu, uint64_t base, uint32_t word, uint32_t disabled)
+{
+    uint32_t used = cpu->direct ? 0 : cpu->vgic.lr_mask & ~lr_free(cpu);
+
+    for (uint32_t i = 0; i < MAX_LRS; i++) {
+        uint32_t intid = cpu->vgic.lr_intid[i];
+
+        if ((used >> i & 1u) != 0 && intid / 32u == word && (disabled >> (intid % 32u) & 1u) != 0 &&
+            (lr_read(i) & (LR_PENDING | LR_ACTIVE)) == LR_PENDING) {
+            lr_return(cpu, i, base);
+        }
+    }
+}
+
 /* The vUART's line: raised, into a list register; lowered, out of it again if it has not been taken. */
 static bool refill_vuart(struct cpu *cpu)
 {

@@ -39,6 +39,12 @@ void vgic_inject_physical(struct cpu *cpu, uint32_t intid);
 /* Software interrupts that are pending and enabled go into list registers, as many as fit. */
 void vgic_refill(struct cpu *cpu);
 
+/*
+ * The guest has disabled these interrupts of a word: those that wait in this core's list registers and have
+ * not been taken go back. base: distributor, or SGI_base for word 0.
+ */
+void vgic_withdraw(struct cpu *cpu, uint64_t base, uint32_t word, uint32_t disabled);
+
 /* Makes software interrupts (VGIC_PENDING_* or SGI bits) pending for a vcpu on any core. */
 void vgic_set_pending(struct cpu *target, uint32_t mask, struct cpu *here);
 

@@ -106,6 +106,7 @@ static void write_clear_enable(struct cpu *cpu, uint32_t at, uint32_t value)
     if (owned != 0) {
         __atomic_fetch_and(&dist->enabled[word], ~owned, __ATOMIC_RELAXED);
         mmio_write32(dist_base() + at, owned);
+        vgic_withdraw(cpu, dist_base(), word, owned);
     }
     if (word == dist->vuart_word && (value & dist->vuart_bit) != 0) {
         __atomic_fetch_and(&dist->enabled[word], ~dist->vuart_bit, __ATOMIC_RELAXED);

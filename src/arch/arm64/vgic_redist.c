@@ -118,6 +118,9 @@ static void redist_enable(struct cpu *target, struct cpu *cpu, uint32_t value, b
     if ((value & owned) != 0) {
         mmio_write32(target->vgic.redist + (enable ? GICD_ISENABLER : GICD_ICENABLER), value & owned);
     }
+    if (!enable && target == cpu) {
+        vgic_withdraw(cpu, cpu->vgic.redist, 0, value & (owned | soft));
+    }
     if (enable && (value & soft) != 0) {
         vgic_set_pending(target, 0, cpu);  /* an SGI that waited for this */
     }
