@@ -108,7 +108,8 @@ def build_tools(work: Path) -> Tools:
 
 
 def call(command: list[str]) -> str:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=environment)
     if done.returncode:
         raise Failed(f"{' '.join(command[:3])}...: exit status {done.returncode}\n{done.stdout}")
     return done.stdout
@@ -170,7 +171,7 @@ def run_all(corpus: Path, work: Path, tools: Optional[Tools], names: tuple[str, 
 def summary(outcomes: list[Outcome]) -> str:
     done = [o for o in outcomes if o.stage == "done"]
     silent = sum(any(n.startswith("console: no") for n in o.notes) for o in done)
-    lines = [f"{len(outcomes)} devicetrees, {len(done)} of them planned, linked and checked with two partitions "
+    lines = [f"{len(outcomes)} devicetrees, {len(done)} of them with two partitions all the way "
              f"({sum(o.devices for o in done)} devices given away, {silent} boards without a known serial port)"]
     groups: dict[tuple[str, ...], list[str]] = collections.defaultdict(list)
     for outcome in outcomes:
