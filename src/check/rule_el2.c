@@ -143,6 +143,23 @@ static void prove_rest(const struct world *world, struct proof *proof)
     }
 }
 
+/* All of the hypervisor's memory is mapped, the guard pages excepted. */
+static void prove_whole(const struct world *world, struct proof *proof)
+{
+    uint64_t end = world->layout.hv_base.raw + world->layout.hv_size;
+
+    for (uint64_t page = world->layout.hv_base.raw & ~PAGE_MASK; page < end;) {
+        const struct mapping *m = walk_find(&world->main, page);
+
+        if (m == NULL && !is_guard(world, page)) {
+            violate(proof, "EL2 does not map 0x%" PRIx64 " of the hypervisor's memory", page);
+            note(proof, "%s", walk_path(&world->main, &world->elf, page));
+            return;
+        }
+        page = m != NULL ? m->in + m->size : page + PAGE_SIZE;
+    }
+}
+
 static void prove_image(const struct world *world, struct proof *proof)
 {
     for (size_t i = 0; i < world->elf.segment_count; i++) {
@@ -163,6 +180,9 @@ static void prove_image(const struct world *world, struct proof *proof)
         image_section(world, proof, &world->elf.sections[i]);
     }
     prove_rest(world, proof);
+    if (world->main.done) {
+        prove_whole(world, proof);
+    }
 }
 
 static void prove_place(const struct world *world, struct proof *proof)
@@ -454,7 +474,9 @@ static const struct rule rules[] = {
      "pages", prove_identity},
     {"el2-image",
      "Every section of the image lies in the hypervisor's memory and is mapped as it was linked: code executable and "
-     "read-only, data writable, layout, tables and pristine images read-only; nothing else is executable or writable.",
+     "read-only, data writable, layout, tables and pristine images read-only. All of that memory is mapped, and "
+     "nothing "
+     "else is executable or writable.",
      "runs of pages", prove_image},
     {"el2-place",
      "The hypervisor's memory is RAM of the board, and nobody has reserved it.",

@@ -21,10 +21,26 @@ static void prove_range(const struct world *world, struct proof *proof, const vo
     }
 }
 
+static void prove_string(const struct world *world, struct proof *proof, const char *pointer, const char *what)
+{
+    const char *string = elf_string(&world->elf, (uint64_t)(uintptr_t)pointer);
+
+    if (string == NULL) {
+        violate(proof, "%s at 0x%" PRIx64 " is no text in the image", what, (uint64_t)(uintptr_t)pointer);
+    } else {
+        prove_range(world, proof, pointer, strlen(string) + 1, what);
+    }
+}
+
 static void prove_read_only(const struct world *world, struct proof *proof)
 {
     const struct layout *facts = &world->layout;
 
+    prove_string(world, proof, facts->board, "the board's name");
+    prove_string(world, proof, facts->image, "the image's name");
+    for (uint32_t i = 0; i < facts->device_count; i++) {
+        prove_string(world, proof, world->devices[i].name, "a device's name");
+    }
     prove_range(world, proof, (const void *)(uintptr_t)world->layout_pa, sizeof(*facts), "layout");
     prove_range(world, proof, facts->cpus, facts->cpu_count * sizeof(facts->cpus[0]), "layout.cpus");
     prove_range(world, proof, facts->partitions, facts->partition_count * sizeof(facts->partitions[0]),

@@ -17,6 +17,7 @@
 #define HYPERVISOR   0xfffffffeu
 #define CTRL_A       0x01
 #define REST_NS      UINT64_C(5000000)   /* a line that did not grow for 5 ms rests */
+#define GIVE_UP_NS   UINT64_C(500000000) /* a guest that has not read its input for half a second */
 #define SPIN_NS      UINT64_C(20000000)  /* longest wait for the port: 20 ms */
 
 struct ring {
@@ -33,6 +34,7 @@ static uint32_t line_owner = NOBODY;
 static uint64_t line_grown;     /* when the line last grew */
 static uint32_t focus;
 static uint32_t alarm;          /* 1: the console's core will look after what is left */
+static uint64_t input_held;     /* since when the port waits for the focus to read, 0: it does not */
 static bool     escape;         /* Ctrl-a was the last key */
 static uint8_t  last;           /* last character sent */
 static uint8_t  stage[STAGE_SIZE];
@@ -197,6 +199,10 @@ void console_tick(void)
 {
     bool left = true;
 
+    if (input_held != 0) {
+        console_input();
+    }
+
     if (__atomic_load_n(&alarm, __ATOMIC_ACQUIRE) == 0) {
         return;
     }
@@ -205,10 +211,10 @@ void console_tick(void)
         left = port_fill() || !rings_empty();
         port_release();
     }
-    if (left) {
+    if (left || input_held != 0) {
         __atomic_store_n(&alarm, 1u, __ATOMIC_RELEASE);
     }
-    arch_alarm(left ? REST_NS : 0);
+    arch_alarm(left || input_held != 0 ? REST_NS : 0);
 }
 
 bool console_ready(uint32_t partition)
@@ -333,19 +339,46 @@ static void console_command(uint8_t key)
     }
 }
 
+/*
+ * A guest that is slow to read makes the port wait, so that nothing typed is lost; one that does not read
+ * for GIVE_UP_NS loses characters, since Ctrl-a must get through.
+ */
+static bool input_must_wait(void)
+{
+    if (escape || vuart_has_room(focus)) {
+        input_held = 0;
+        return false;
+    }
+    if (input_held == 0) {
+        input_held = arch_time_ns();
+    }
+    return arch_time_ns() - input_held < GIVE_UP_NS;
+}
+
+static void input_key(uint8_t key)
+{
+    if (escape) {
+        escape = false;
+        console_command(key);
+    } else if (key == CTRL_A) {
+        escape = true;
+    } else {
+        (void)vuart_receive(focus, key);
+    }
+}
+
 void console_input(void)
 {
-    int key;
+    bool wait;
+    int key = -1;
 
-    while ((key = serial_get()) >= 0) {
-        if (escape) {
-            escape = false;
-            console_command((uint8_t)key);
-        } else if (key == CTRL_A) {
-            escape = true;
-        } else {
-            (void)vuart_receive(focus, (uint8_t)key);
-        }
+    while (!(wait = input_must_wait()) && (key = serial_get()) >= 0) {
+        input_key((uint8_t)key);
     }
     serial_receive_ack();
+    arch_console_irq(!wait);
+    if (wait) {
+        __atomic_store_n(&alarm, 1u, __ATOMIC_RELEASE);
+        arch_alarm(REST_NS);
+    }
 }

@@ -139,6 +139,11 @@ void vuart_write(uint32_t partition, uint64_t offset, uint64_t value)
     vuart_line(partition);
 }
 
+bool vuart_has_room(uint32_t partition)
+{
+    return layout.partitions[partition].vuart.intid == 0 || vuart_count(&vuarts[partition]) < FIFO_SIZE;
+}
+
 bool vuart_receive(uint32_t partition, uint8_t character)
 {
     struct vuart *vuart = &vuarts[partition];

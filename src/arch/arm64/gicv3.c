@@ -42,6 +42,13 @@ static uint64_t irouter_of(uint64_t mpidr)
     return mpidr & MPIDR_AFFINITY;
 }
 
+void arch_console_irq(bool on)
+{
+    uint32_t intid = layout.uart.intid;
+
+    gicd_write((on ? GICD_ISENABLER : GICD_ICENABLER) + intid / 32u * 4u, 1u << (intid % 32u));
+}
+
 static void gic_enable_console(void)
 {
     uint32_t intid = layout.uart.intid;
@@ -52,7 +59,7 @@ static void gic_enable_console(void)
     gic_set_priority(layout.gic.dist.raw, intid, 0);
     mmio_write64(layout.gic.dist.raw + GICD_IROUTER + 8u * intid,
                  irouter_of(layout.cpus[layout.console_cpu].mpidr));
-    gicd_write(GICD_ISENABLER + intid / 32u * 4u, 1u << (intid % 32u));
+    arch_console_irq(true);
 }
 
 uint32_t gic_word_count(void)

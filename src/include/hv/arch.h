@@ -39,6 +39,9 @@ void arch_wait_end(struct vcpu *vcpu);
 /* Handles the hypervisor's interrupts; with `sleep`, first sleeps until there is one or a kick. */
 void arch_wait(struct vcpu *vcpu, bool sleep);
 
+/* Lets the serial port's receive interrupt through, or holds it back. On the console's core. */
+void arch_console_irq(bool on);
+
 /* console_tick() will be called on this core in `ns` nanoseconds; 0: not any more. */
 void arch_alarm(uint64_t ns);
 

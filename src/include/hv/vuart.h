@@ -13,6 +13,9 @@ void vuart_reset(uint32_t partition);
 uint64_t vuart_read(uint32_t partition, uint64_t offset);
 void     vuart_write(uint32_t partition, uint64_t offset, uint64_t value);
 
+/* True if vuart_receive() would take a character. */
+bool vuart_has_room(uint32_t partition);
+
 /* A character typed for this partition. False: its FIFO is full, the character is lost. */
 bool vuart_receive(uint32_t partition, uint8_t character);
 
