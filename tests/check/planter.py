@@ -11,7 +11,7 @@ import struct
 import sys
 from io import BytesIO
 from pathlib import Path
-from typing import Iterator, Type, TypeVar
+from typing import Any, Iterator
 
 from elftools.elf.elffile import ELFFile
 
@@ -34,7 +34,7 @@ class Struct(ctypes.LittleEndianStructure):
     _pack_ = 8
 
 
-def structure(name: str, *fields: tuple) -> Type[Struct]:
+def structure(name: str, *fields: tuple[str, Any]) -> Any:
     return type(name, (Struct,), {"_fields_": list(fields)})
 
 
@@ -61,7 +61,6 @@ Layout = structure("Layout", ("magic", U64), ("version", U32), ("cpu_count", U32
                    ("devices", U64), ("gic", Gic), ("uart", Uart))
 assert (ctypes.sizeof(Partition), ctypes.sizeof(Gic), ctypes.sizeof(Uart), ctypes.sizeof(Layout)) == (272, 128, 136, 392)
 
-S = TypeVar("S", bound=Struct)
 
 
 class Image:
@@ -81,7 +80,7 @@ class Image:
                 return start + pa - base
         raise KeyError(f"{pa:#x} is not in the image")
 
-    def view(self, kind: Type[S], pa: int, index: int = 0) -> S:
+    def view(self, kind: Any, pa: int, index: int = 0) -> Any:
         return kind.from_buffer(self.data, self.offset(pa) + index * ctypes.sizeof(kind))
 
     def read64(self, pa: int) -> int:
@@ -104,26 +103,26 @@ class Image:
 
     # The layout
 
-    def part(self, name: str) -> Partition:
+    def part(self, name: str) -> Any:
         for i in range(self.layout.partition_count):
             part = self.view(Partition, self.layout.partitions, i)
             if self.string(part.name) == name:
                 return part
         raise KeyError(name)
 
-    def cpu(self, index: int) -> Cpu:
+    def cpu(self, index: int) -> Any:
         return self.view(Cpu, self.layout.cpus, index)
 
-    def vcpu(self, part: str, index: int) -> Vcpu:
+    def vcpu(self, part: str, index: int) -> Any:
         return self.view(Vcpu, self.part(part).vcpus, index)
 
-    def memory(self, part: str, index: int = 0) -> Memory:
+    def memory(self, part: str, index: int = 0) -> Any:
         return self.view(Memory, self.part(part).memory, index)
 
-    def blob(self, part: str, index: int) -> ImageBlob:
+    def blob(self, part: str, index: int) -> Any:
         return self.view(ImageBlob, self.part(part).images, index)
 
-    def device(self, path: str) -> Device:
+    def device(self, path: str) -> Any:
         for i in range(self.layout.device_count):
             device = self.view(Device, self.layout.devices, i)
             if self.string(device.name) == path:

@@ -780,7 +780,7 @@ def image_with_a_part_of_the_next(image: Image) -> None:
     image.blob("alpha", 0).size += 64
 
 
-@fault("el2-place", says="is not made of pages")
+@fault("el2-place", "el2-image", says="is not made of pages")
 def hypervisors_memory_crooked(image: Image) -> None:
     image.layout.hv_size += 8
 
@@ -823,6 +823,16 @@ def ram_not_executable(image: Image) -> None:
 @fault("facts-uart", says="at boot")
 def uart_written_strangely(image: Image) -> None:
     image.layout.uart.regs[0] = 0x48         # UARTDMACR
+
+
+@fault("layout-read-only", says="is no text in the image")
+def image_name_nowhere(image: Image) -> None:
+    image.layout.image += 1 << 24
+
+
+@fault("el2-image", says="does not map")
+def hypervisors_memory_too_large(image: Image) -> None:
+    image.layout.hv_size += 4 * MIB
 
 
 @fault("layout-partitions", says="the layout is for board")
