@@ -34,7 +34,10 @@ static void check_cpu(void)
     if (bits(mmfr0, 31, 28) == 0xf) {
         panic("this CPU has no 4 KiB translation granule");
     }
-    if (layout.gic.version == 3 && bits(sysreg_read(id_aa64pfr0_el1), 27, 24) == 0) {
+    if (layout.gic.version != 3) {
+        panic("the layout is for a GICv%u; this image drives GICv3 only", layout.gic.version);
+    }
+    if (bits(sysreg_read(id_aa64pfr0_el1), 27, 24) == 0) {
         panic("this CPU has no GICv3 interface, which the layout needs");
     }
     if (bits(sysreg_read(ctr_el0), 19, 16) < 4) {
@@ -92,6 +95,7 @@ void boot_first_core(uint32_t cpu)
 
 void boot_other_core(uint32_t cpu)
 {
+    check_cpu();
     cpu_init(cpu);
     main_core(cpu);
 }
