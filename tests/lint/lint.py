@@ -150,7 +150,7 @@ def plain_text() -> Iterator[str]:
                 yield f"{name_of(path)}:{number}: a tab"
             if unfinished.search(line):
                 yield f"{name_of(path)}:{number}: {line.strip()}"
-            if len(line) > 140 and path.suffix in (".c", ".h", ".S", ".py"):
+            if len(line) > 140 and "/* tests:" not in line and path.suffix in (".c", ".h", ".S", ".py"):
                 yield f"{name_of(path)}:{number}: {len(line)} columns"
 
 
@@ -210,14 +210,15 @@ def types() -> Iterator[str]:
         packages = [name_of(path) for path in files if "/hvgen/" not in name_of(path)]
         packages = [name for name in packages if "conftest" not in name]
         if group == ["scripts/"]:
-            yield from mypy(["scripts/hvgen"])
+            yield from mypy(["--disallow-untyped-defs", "scripts/hvgen"])
+        strict = ["--disallow-untyped-defs"] if group == ["scripts/"] else []
         for name in packages:
-            yield from mypy([name])
+            yield from mypy(strict + [name])
 
 
 def mypy(arguments: list[str]) -> Iterator[str]:
     done = subprocess.run(["/usr/bin/python3", "-m", "mypy", "--ignore-missing-imports", "--follow-imports=silent",
-                           "--disallow-untyped-defs", "--no-error-summary", "--cache-dir", "build/mypy",
+                           "--no-error-summary", "--cache-dir", "build/mypy",
                            "--scripts-are-modules", *arguments], cwd=REPO, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False,
                           env={"MYPYPATH": "scripts:tests/system", "PATH": "/usr/bin:/bin"})
