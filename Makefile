@@ -68,14 +68,14 @@ endif
 # ---------------------------------------------------------------- targets for people
 
 .PHONY: help all image run smoke test bench setup fetch menuconfig defconfig savedefconfig olddefconfig \
-        check show report lint unit gen reject system coverage clean distclean compile_commands FORCE
+        check show report lint unit gen reject checker system clean distclean compile_commands FORCE
 
 help:
 	@echo 'Bulkhead: from a devicetree and a YAML file to isolated partitions.'
 	@echo
 	@echo '  make run             build configs/demo and start it under QEMU (Ctrl-a ? for help, Ctrl-b x ends)'
 	@echo '  make smoke           the same unattended: exit 0 when both guests answer'
-	@echo '  make test            all tests; parts: unit lint gen reject checker system'
+	@echo '  make test            all tests; parts: lint unit gen reject checker system'
 	@echo '  make bench           exact instruction counts against the recorded baseline'
 	@echo
 	@echo '  make all             bulkhead.elf, .bin, .itb, plan.json, report.html into O   (also: image)'
@@ -247,7 +247,7 @@ run: all | $(CACHE)/setup-run.stamp
 smoke: all | $(CACHE)/setup-run.stamp
 	@$(PYTHON) tests/system/smoke.py $(CONFIG) $(O)
 
-test unit gen reject checker system lint coverage: | $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
+test unit gen reject checker system lint: | $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
 test gen reject checker system: | $(FETCHED)
 test unit gen reject checker system lint:
 	@tests/run $(if $(filter test,$@),all,$@)
