@@ -10,6 +10,7 @@ uint32_t fake_out_count, fake_port_room, fake_port_refill;
 uint64_t fake_time;
 uint32_t fake_kicks[FAKE_CPUS];
 uint64_t fake_alarm;
+bool     fake_console_irq;
 uint32_t fake_withdrawn, fake_resets, fake_board_resets, fake_board_offs;
 bool     fake_line[FAKE_PARTITIONS];
 jmp_buf  fake_halt;
@@ -70,6 +71,7 @@ void fake_reset(void)
     fake_port_refill = 0;
     fake_time = 1000000000;
     fake_alarm = 0;
+    fake_console_irq = true;
     memset(fake_kicks, 0, sizeof(fake_kicks));
     memset(fake_line, 0, sizeof(fake_line));
     fake_withdrawn = fake_resets = fake_board_resets = fake_board_offs = 0;
@@ -121,6 +123,7 @@ void arch_zero(uint64_t target, uint64_t size) { (void)target; (void)size; }
 void arch_vcpu_reset(struct vcpu *vcpu) { (void)vcpu; }
 void arch_wait_begin(struct vcpu *vcpu) { (void)vcpu; }
 void arch_wait_end(struct vcpu *vcpu) { (void)vcpu; }
+void arch_console_irq(bool let) { fake_console_irq = let; }
 void arch_alarm(uint64_t ns) { fake_alarm = ns; }
 uint64_t arch_counter(void) { return fake_time; }
 

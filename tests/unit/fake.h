@@ -25,6 +25,7 @@ extern uint32_t fake_port_room;    /* characters that the port still takes at on
 extern uint32_t fake_port_refill;  /* and what it takes more with every look at the clock */
 extern uint64_t fake_time;         /* nanoseconds */
 extern uint32_t fake_kicks[FAKE_CPUS];
+extern bool     fake_console_irq;  /* arch_console_irq() */
 extern uint64_t fake_alarm;        /* what arch_alarm() was asked for last */
 extern uint32_t fake_withdrawn, fake_resets, fake_board_resets, fake_board_offs;
 extern bool     fake_line[FAKE_PARTITIONS];  /* level of each partition's vUART interrupt */

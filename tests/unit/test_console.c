@@ -21,6 +21,8 @@ static int setup(void **state)
 {
     (void)state;
     fake_reset();
+    vuart_reset(LINUX);
+    vuart_reset(HELLO);
     for (uint32_t i = 0; i < 3; i++) {
         wait_and_tick(REST);
     }
@@ -239,23 +241,57 @@ static void a_port_that_takes_nothing_stops_nobody(void **state)
     assert_non_null(strstr(fake_out, "kept\r\n"));
 }
 
+static void read_keys(uint32_t partition, char *keys, uint32_t limit)
+{
+    uint32_t count = 0;
+
+    while ((vuart_read(partition, 0x18) & 0x10u) == 0 && count < limit) {
+        keys[count++] = (char)vuart_read(partition, 0);
+    }
+    keys[count] = '\0';
+}
+
+/* Pasted text: the port waits while the guest has not read, and nothing is lost. */
 static void keys_wait_while_the_guest_does_not_read(void **state)
 {
-    uint32_t read = 0;
+    char typed[301], keys[301] = "", more[301];
 
     (void)state;
     for (uint32_t i = 0; i < 300; i++) {
-        fake_type("k");
-        console_input();
+        typed[i] = (char)('a' + i % 26u);
     }
-    while ((vuart_read(LINUX, 0x18) & 0x10u) == 0) {
-        assert_int_equal(vuart_read(LINUX, 0), 'k');
-        read++;
-    }
-    assert_in_range(read, 16, 299);
-    fake_type("\x01?");  /* the commands still work */
+    typed[300] = '\0';
+    fake_type(typed);
     console_input();
-    assert_non_null(strstr(fake_out, "this help"));
+    assert_false(fake_console_irq);
+    assert_true(fake_alarm > 0);
+    for (uint32_t i = 0; i < 30; i++) {
+        read_keys(LINUX, more, 300);
+        assert_true(strlen(keys) + strlen(more) <= 300);
+        strcat(keys, more);
+        wait_and_tick(1000000);
+    }
+    assert_string_equal(keys, typed);
+    assert_true(fake_console_irq);
+}
+
+/* A guest that never reads must not lock everybody out. */
+static void commands_get_through_to_a_deaf_guest(void **state)
+{
+    char typed[120];
+
+    (void)state;
+    memset(typed, 'k', sizeof(typed));
+    memcpy(typed + 110, "\x01" "2" "h", 4);
+    fake_type(typed);
+    console_input();
+    assert_null(strstr(fake_out, "input goes"));
+    for (uint32_t i = 0; i < 200; i++) {
+        wait_and_tick(10000000);
+    }
+    assert_non_null(strstr(fake_out, "bulkhead| input goes to hello\r\n"));
+    assert_int_equal(vuart_read(HELLO, 0), 'h');
+    assert_true(fake_console_irq);
 }
 
 /* ---- everybody talks at once, and the port takes as much as it likes ---- */
@@ -378,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup(a_message_waits_for_a_slow_port, setup),
         cmocka_unit_test_setup(a_port_that_takes_nothing_stops_nobody, setup),
         cmocka_unit_test_setup(keys_wait_while_the_guest_does_not_read, setup),
+        cmocka_unit_test_setup(commands_get_through_to_a_deaf_guest, setup),
         cmocka_unit_test_setup(nothing_is_lost_or_mixed, setup),
     };
 
