@@ -5,6 +5,7 @@
 #include <hv/partition.h>
 #include <hv/vuart.h>
 
+#define REQUEST_BITS   8u  /* of partition.request: enum partition_request; its number stands above */
 #define HALT_LIMIT_NS  UINT64_C(1000000000)  /* a core that has not left its guest by then is named */
 
 static struct partition partitions[HV_MAX_PARTITIONS];
@@ -23,7 +24,7 @@ void vcpu_init(struct vcpu *vcpu, uint32_t cpu)
     vcpu->cpu = cpu;
     vcpu->index = core->vcpu;
     vcpu->run = VCPU_OFF;
-    vcpu->halted = false;
+    vcpu->halted_for = REQUEST_NONE;
 }
 
 void partition_start_all(void)
@@ -63,9 +64,10 @@ void partition_request(const struct layout_partition *config, enum partition_req
 {
     struct partition *partition = &partitions[partition_index(config)];
     uint32_t none = REQUEST_NONE;
+    uint32_t number = __atomic_add_fetch(&partition->request_count, 1u, __ATOMIC_RELAXED);
 
-    if (!__atomic_compare_exchange_n(&partition->request, &none, request, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED)) {
+    if (!__atomic_compare_exchange_n(&partition->request, &none, number << REQUEST_BITS | request, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         return;
     }
     arch_partition_withdraw(config);
@@ -104,13 +106,10 @@ static void partition_start(struct vcpu *vcpu)
     partition->start_count++;
     partition->time_base = arch_counter();
     for (uint32_t i = 0; i < config->vcpu_count; i++) {
-        struct vcpu *other = arch_vcpu(config->vcpus[i].cpu);
-
-        other->halted = false;
-        __atomic_store_n(&other->run, VCPU_OFF, __ATOMIC_RELAXED);
+        __atomic_store_n(&arch_vcpu(config->vcpus[i].cpu)->run, VCPU_OFF, __ATOMIC_RELAXED);
     }
     partition->run = PARTITION_RUNNING;
-    partition->halted_count = 0;
+    __atomic_store_n(&partition->halted_count, 0u, __ATOMIC_RELAXED);
     vcpu->entry = config->entry.raw;
     vcpu->context = config->dtb.raw;
     vcpu->run = VCPU_ON_PENDING;
@@ -142,14 +141,15 @@ static void partition_carry_out(struct vcpu *vcpu, uint32_t request)
     arch_partition_reset(vcpu->config);
     print("%s is %s\n", vcpu->config->name, request == REQUEST_OFF ? "off" : "stopped");
     __atomic_store_n(&partition->run, request == REQUEST_OFF ? PARTITION_OFF : PARTITION_STOPPED, __ATOMIC_RELEASE);
+    __atomic_store_n(&partition->halted_count, 0u, __ATOMIC_RELAXED);
     __atomic_store_n(&partition->request, REQUEST_NONE, __ATOMIC_RELEASE);
     board_off_if_all_are();
 }
 
-static void report_missing(const struct vcpu *vcpu)
+static void report_missing(const struct vcpu *vcpu, uint32_t request)
 {
     for (uint32_t i = 0; i < vcpu->config->vcpu_count; i++) {
-        if (!arch_vcpu(vcpu->config->vcpus[i].cpu)->halted) {
+        if (__atomic_load_n(&arch_vcpu(vcpu->config->vcpus[i].cpu)->halted_for, __ATOMIC_RELAXED) != request) {
             print("%s: vcpu %u has not left the guest for 1 s; it sleeps with its interrupts shut off. "
                   "Waiting on\n", vcpu->config->name, i);
         }
@@ -165,8 +165,9 @@ static void vcpu_serve_request(struct vcpu *vcpu, uint64_t *since)
     if (request == REQUEST_NONE) {
         return;
     }
-    if (!vcpu->halted) {
-        vcpu->halted = true;
+    /* Once a request: the number in it tells it from one that is over by the time this core looks. */
+    if (vcpu->halted_for != request) {
+        __atomic_store_n(&vcpu->halted_for, request, __ATOMIC_RELAXED);
         __atomic_add_fetch(&partition->halted_count, 1u, __ATOMIC_ACQ_REL);
         if (vcpu->index != 0) {
             arch_kick(vcpu->config->vcpus[0].cpu);
@@ -176,11 +177,11 @@ static void vcpu_serve_request(struct vcpu *vcpu, uint64_t *since)
         return;
     }
     if (__atomic_load_n(&partition->halted_count, __ATOMIC_ACQUIRE) == vcpu->config->vcpu_count) {
-        partition_carry_out(vcpu, request);
+        partition_carry_out(vcpu, request & ((1u << REQUEST_BITS) - 1u));
     } else if (*since == 0) {
         *since = arch_time_ns();
     } else if (*since != UINT64_MAX && arch_time_ns() - *since > HALT_LIMIT_NS) {
-        report_missing(vcpu);
+        report_missing(vcpu, request);
         *since = UINT64_MAX;
     }
 }

@@ -88,6 +88,18 @@ static void gic_wake_redistributor(uint64_t redist)
     gic_await(redist + GICR_WAKER, GICR_WAKER_ASLEEP, 0, "redistributor");
 }
 
+/* GICR_TYPER's upper half is the affinity of the core whose frame it is (12.11.40), one byte a level. */
+static void gic_check_redistributor(uint64_t redist)
+{
+    uint64_t mpidr = sysreg_read(mpidr_el1) & MPIDR_AFFINITY;
+    uint64_t own = (mpidr >> 32) << 24 | (mpidr & 0xffffffu);
+
+    if (mmio_read64(redist + GICR_TYPER) >> 32 != own) {
+        panic("the redistributor at 0x%lx is not the one of the core with MPIDR 0x%lx, as the layout has it",
+              redist, mpidr);
+    }
+}
+
 /* SGIs and PPIs of this core: all in group 1 and off but the kick and the maintenance interrupt. */
 static void gic_init_private(uint64_t sgi_base, bool direct)
 {
@@ -114,6 +126,7 @@ static void gic_init_private(uint64_t sgi_base, bool direct)
 
 void gic_init_core(struct cpu *cpu)
 {
+    gic_check_redistributor(cpu->vgic.redist - GICR_SGI_BASE);
     gic_wake_redistributor(cpu->vgic.redist - GICR_SGI_BASE);
     gic_init_private(cpu->vgic.redist, cpu->direct);
     sysreg_write(ICC_SRE_EL2, ICC_SRE_ALL);

@@ -19,7 +19,8 @@ enum partition_request { REQUEST_NONE = 0, REQUEST_START, REQUEST_STOP, REQUEST_
 enum partition_run { PARTITION_RUNNING = 0, PARTITION_STOPPED, PARTITION_OFF };
 
 struct partition {
-    uint32_t request;        /* enum partition_request, atomic */
+    uint32_t request;        /* enum partition_request and, above it, the request's number, atomic */
+    uint32_t request_count;  /* requests so far, also those that came second, atomic */
     uint32_t halted_count;   /* vcpus that have left the guest for the request, atomic */
     uint32_t run;            /* enum partition_run, atomic */
     uint32_t start_count;    /* starts so far */
@@ -32,7 +33,7 @@ struct vcpu {
     uint32_t cpu;            /* index into layout.cpus */
     uint32_t index;          /* in its partition */
     uint32_t run;            /* enum vcpu_run, atomic: CPU_ON of another vcpu races with CPU_OFF of this */
-    bool     halted;         /* counted in partition->halted_count */
+    uint32_t halted_for;     /* the request that it was last counted for in partition->halted_count */
     uint64_t entry;          /* where CPU_ON starts it: IPA, and its x0 */
     uint64_t context;
 };
