@@ -299,6 +299,9 @@ static uint64_t redist_read(uint32_t core, uint32_t at, uint32_t size)
     if (at < GICR_SGI_BASE) {
         switch (at) {
         case GICR_IIDR:  return 0x0000143b;
+        case GICR_TYPER:
+            assert_int_equal(size, 8);
+            return (bits(mpidrs[core], 39, 32) << 24 | bits(mpidrs[core], 23, 0)) << 32 | (uint64_t)core << 8;
         case GICR_WAKER: return waker[core] | (waker[core] & GICR_WAKER_SLEEP) << 1;
         case GICD_PIDR2: return 0x3b;
         default:

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests: arch/arm64/boot.c arch/arm64/efi_refusal.c arch/arm64/cpu.c arch/arm64/gicv3.c arch/arm64/vgic.c arch/arm64/memory.c core/main.c core/partition.c core/vuart.c ../tests/unit/machine.c */
+/* tests: arch/arm64/boot.c arch/arm64/efi_refusal.c arch/arm64/cpu.c arch/arm64/gicv3.c */
+/* tests: arch/arm64/vgic.c arch/arm64/memory.c core/main.c core/partition.c core/vuart.c */
+/* tests: ../tests/unit/machine.c */
 #include "machine.h"
 
 #include <arch/arm64/init.h>
@@ -217,6 +219,15 @@ static void a_gic_that_does_not_answer(void **state)
     assert_non_null(strstr(said, "the GIC's distributor has not answered for 100 ms"));
 }
 
+static void the_redistributor_of_another_core_is_named(void **state)
+{
+    (void)state;
+    (void)on(1);
+    board_cpus[1].redist.raw = REDIST;
+    expect_halt(cpu_init(1));
+    assert_non_null(strstr(said, "the redistributor at 0x80a0000 is not the one of the core with MPIDR 0x1"));
+}
+
 static void the_consoles_interrupt_goes_to_its_core(void **state)
 {
     (void)state;
@@ -305,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup(a_regular_direct_partition_sends_sgis_by_itself, setup),
         cmocka_unit_test_setup(extensions_are_opened, setup),
         cmocka_unit_test_setup(a_gic_that_does_not_answer, setup),
+        cmocka_unit_test_setup(the_redistributor_of_another_core_is_named, setup),
         cmocka_unit_test_setup(the_consoles_interrupt_goes_to_its_core, setup),
         cmocka_unit_test_setup(the_alarm_is_a_time_from_now, setup),
         cmocka_unit_test_setup(time_in_nanoseconds, setup),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests: core/efi.c */
+/* tests: core/efi.c core/print.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <hv/arch.h>
+#include <hv/console.h>
 #include <hv/efi.h>
 #include <hv/layout.h>
 
@@ -34,6 +36,17 @@ static const char *refusal;
 static jmp_buf left;
 static uint64_t left_image;
 static uint8_t pool[16384];
+
+void console_message(const char *text, uint32_t count)
+{
+    fail_msg("before there is a console: %.*s", (int)count, text);
+}
+
+void arch_halt(void)
+{
+    fail_msg("halts where it has to go back to the firmware");
+    longjmp(left, 1);
+}
 
 const char *efi_refusal(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests: arch/arm64/vgic_redist.c arch/arm64/vgic.c arch/arm64/gicv3.c arch/arm64/cpu.c arch/arm64/memory.c core/partition.c core/vuart.c ../tests/unit/machine.c */
+/* tests: arch/arm64/vgic_redist.c arch/arm64/vgic.c arch/arm64/gicv3.c arch/arm64/cpu.c */
+/* tests: arch/arm64/memory.c core/partition.c core/vuart.c ../tests/unit/machine.c */
 #include "machine.h"
 
 #include <hv/arch.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Host unit tests. Every test_*.c says in a comment of one line which sources it tests (`tests: core/print.c`);
+# Host unit tests. Every test_*.c says in comments of one line which sources it tests (`tests: core/print.c`);
 # a source is compiled once and linked into each program that names it. `make -f tests/unit/unit.mk unit`
 # from the top of the tree builds and runs everything (so does `make unit`); UNIT_O is where it goes.
 
