@@ -139,7 +139,7 @@ menuconfig defconfig savedefconfig olddefconfig: | $(SETUP)
 PREFIX_MAP := -ffile-prefix-map=$(abspath $(O))=. -ffile-prefix-map=$(O)=. -ffile-prefix-map=$(CURDIR)=.
 
 CFLAGS := $(TARGET_FLAG) -std=c11 -Os -ffunction-sections -g $(PREFIX_MAP) \
-          -ffreestanding -fno-common -fno-pic -fno-pie -mgeneral-regs-only -mstrict-align \
+          -ffreestanding -fno-common -fno-pic -fno-pie -mgeneral-regs-only -mstrict-align -mcmodel=tiny \
           -march=armv8-a -mno-outline-atomics -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-strict-aliasing \
           $(if $(CONFIG_BRANCH_PROTECTION),-mbranch-protection=bti,-mbranch-protection=none) \
           $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong -mstack-protector-guard=global,-fno-stack-protector) \

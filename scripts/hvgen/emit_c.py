@@ -98,7 +98,7 @@ def roots_end(start: int, plan: Plan) -> int:
     return max(in_order(start, roots), in_order(start, roots[::-1]))
 
 
-BEFORE_VECTORS = (".text.bulk", ".text.efi", ".text.unlikely", ".text.efi_main", ".text.say_hex")
+BEFORE_VECTORS = (".text.bulk", ".text.efi", ".text.unlikely", ".text.efi_main")
 
 
 def text_rank(name: str) -> int:

@@ -5,10 +5,10 @@
  */
 #include <hv/efi.h>
 #include <hv/layout.h>
+#include <hv/message.h>
 
 #define MAP_SLACK   2048u  /* allocating the buffer may add entries to the map */
 #define EFI_PAGE    UINT64_C(4096)
-#define LINE        128u
 
 extern const uint8_t _head[];
 
@@ -24,38 +24,24 @@ static const void *rebase(const void *pointer)
     return (const uint8_t *)pointer - layout.hv_base.raw + (uintptr_t)_head;
 }
 
-static void say(struct stub *stub, const char *text)
+/* One line on the firmware's console, which wants UTF-16. */
+static __attribute__((format(printf, 2, 3))) void say(struct stub *stub, const char *format, ...)
 {
-    uint16_t line[LINE];
-    uint32_t count = 0;
+    struct message message;
+    uint16_t line[MESSAGE_SIZE + 1u];
+    va_list args;
 
-    while (*text != '\0' && count < LINE - 1u) {
-        line[count++] = (uint8_t)*text++;
+    message.count = 0;
+    va_start(args, format);
+    message_format(&message, format, &args);
+    va_end(args);
+    for (uint32_t i = 0; i < message.count; i++) {
+        line[i] = (uint8_t)message.text[i];
     }
-    line[count] = 0;
+    line[message.count] = 0;
     (void)stub->out->output_string(stub->out, line);
 }
 
-static void say_hex(struct stub *stub, uint64_t value)
-{
-    char digits[19] = "0x";
-    uint32_t count = 2;
-    uint32_t shift = 60;
-
-    while (shift > 0 && (value >> shift) == 0) {
-        shift -= 4;
-    }
-    for (;; shift -= 4) {
-        digits[count++] = "0123456789abcdef"[value >> shift & 0xf];
-        if (shift == 0) {
-            break;
-        }
-    }
-    digits[count] = '\0';
-    say(stub, digits);
-}
-
-/* ACPI tables (and U-Boot's copy of the devicetree, which it files there) may be overwritten: nobody reads them. */
 static bool type_is_free(uint32_t type)
 {
     return (type >= EFI_LOADER_CODE && type <= EFI_BOOT_DATA) || type == EFI_CONVENTIONAL || type == EFI_ACPI_RECLAIM;
@@ -64,14 +50,7 @@ static bool type_is_free(uint32_t type)
 static void problem(struct stub *stub, const char *owner, uint64_t base, uint64_t end, const char *what)
 {
     stub->problem_count++;
-    say(stub, "Bulkhead: ");
-    say_hex(stub, base);
-    say(stub, " to ");
-    say_hex(stub, end - 1u);
-    say(stub, ", which the layout assigns to ");
-    say(stub, owner);
-    say(stub, what);
-    say(stub, "\r\n");
+    say(stub, "Bulkhead: 0x%lx to 0x%lx, which the layout assigns to %s%s\r\n", base, end - 1u, owner, what);
 }
 
 /* Every byte must lie in memory that boot services give back; names each stretch that does not. */
@@ -135,9 +114,7 @@ static efi_status get_map(struct stub *stub, struct efi_boot_services *boot)
 
 static efi_status refuse(struct stub *stub, const char *why)
 {
-    say(stub, "Bulkhead: ");
-    say(stub, why);
-    say(stub, "\r\n");
+    say(stub, "Bulkhead: %s\r\n", why);
     return EFI_UNSUPPORTED;
 }
 

@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Formatting for the hypervisor's own messages: into a buffer on the stack, no allocation. */
-#include <stdarg.h>
-
 #include <hv/arch.h>
 #include <hv/console.h>
-
-#define MESSAGE_SIZE  200u  /* what does not fit is cut off */
-
-struct message {
-    uint32_t count;
-    char     text[MESSAGE_SIZE];
-};
+#include <hv/message.h>
 
 static inline void put(struct message *message, char character)
 {
@@ -40,8 +32,7 @@ static void put_number(struct message *message, uint64_t value, unsigned int bas
     }
 }
 
-/* %s %c %u %lu %lx and nothing else: what the hypervisor says needs no more. */
-static void put_list(struct message *message, const char *format, va_list *args)
+void message_format(struct message *message, const char *format, va_list *args)
 {
     for (; *format != '\0'; format++) {
         if (*format != '%') {
@@ -69,7 +60,7 @@ void print(const char *format, ...)
 
     message.count = 0;
     va_start(args, format);
-    put_list(&message, format, &args);
+    message_format(&message, format, &args);
     va_end(args);
     console_message(message.text, message.count);
 }
@@ -82,7 +73,7 @@ void panic(const char *format, ...)
     message.count = 0;
     put_text(&message, "PANIC: ");
     va_start(args, format);
-    put_list(&message, format, &args);
+    message_format(&message, format, &args);
     va_end(args);
     console_message(message.text, message.count);
     console_message("\n", 1);

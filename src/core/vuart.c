@@ -28,7 +28,8 @@
 
 struct vuart {
     uint32_t head, tail;           /* of the receive FIFO, free-running; head is the console core's */
-    uint32_t mask, raw;            /* IMSC; interrupts that stand: INT_TX from a write, INT_RX from a character */
+    uint32_t cleared;              /* value of head when the guest last cleared INT_RX */
+    uint32_t mask, raw_tx;         /* IMSC; INT_TX from a write until it is cleared */
     uint32_t control[REG_COUNT];   /* registers 0x20..0x3c that have no effect here */
     uint8_t  fifo[FIFO_SIZE];
 };
@@ -43,7 +44,9 @@ static uint32_t vuart_count(const struct vuart *vuart)
 
 static uint32_t vuart_raw(const struct vuart *vuart)
 {
-    return __atomic_load_n(&vuart->raw, __ATOMIC_RELAXED);
+    uint32_t head = __atomic_load_n(&vuart->head, __ATOMIC_ACQUIRE);
+
+    return vuart->raw_tx | (head != vuart->tail && head != vuart->cleared ? INT_RX : 0);
 }
 
 static void vuart_line(uint32_t partition)
@@ -60,7 +63,8 @@ void vuart_reset(uint32_t partition)
 
     vuart->tail = vuart->head;
     vuart->mask = 0;
-    vuart->raw = 0;
+    vuart->cleared = vuart->head;
+    vuart->raw_tx = 0;
     for (uint32_t i = 0; i < REG_COUNT; i++) {
         vuart->control[i] = 0;
     }
@@ -78,12 +82,6 @@ static uint32_t read_data(uint32_t partition)
     }
     character = vuart->fifo[tail % FIFO_SIZE];
     __atomic_store_n(&vuart->tail, tail + 1u, __ATOMIC_RELEASE);
-    if (vuart_count(vuart) == 0) {
-        __atomic_fetch_and(&vuart->raw, ~INT_RX, __ATOMIC_RELAXED);
-        if (vuart_count(vuart) != 0) {  /* one came in between */
-            __atomic_fetch_or(&vuart->raw, INT_RX, __ATOMIC_RELAXED);
-        }
-    }
     vuart_line(partition);
     return character;
 }
@@ -122,13 +120,16 @@ void vuart_write(uint32_t partition, uint64_t offset, uint64_t value)
     switch (offset) {
     case DR:
         (void)console_put(partition, (uint8_t)value);
-        __atomic_fetch_or(&vuart->raw, INT_TX, __ATOMIC_RELAXED);
+        vuart->raw_tx = INT_TX;
         break;
     case IMSC:
         vuart->mask = (uint32_t)value & 0x7ffu;
         break;
     case ICR:
-        __atomic_fetch_and(&vuart->raw, ~(uint32_t)value, __ATOMIC_RELAXED);
+        vuart->raw_tx &= ~(uint32_t)value;
+        if ((value & INT_RX) != 0) {
+            vuart->cleared = vuart->head;
+        }
         break;
     default:
         if (offset >= 0x20u && offset < 0x20u + 4u * REG_COUNT) {
@@ -154,7 +155,6 @@ bool vuart_receive(uint32_t partition, uint8_t character)
     }
     vuart->fifo[head % FIFO_SIZE] = character;
     __atomic_store_n(&vuart->head, head + 1u, __ATOMIC_RELEASE);
-    __atomic_fetch_or(&vuart->raw, INT_RX, __ATOMIC_RELAXED);
     vuart_line(partition);
     return true;
 }

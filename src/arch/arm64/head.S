@@ -71,8 +71,7 @@ entry:
     cmp     x20, x21
     b.ne    move
 in_place:
-    adrp    x0, vectors
-    add     x0, x0, :lo12:vectors
+    adr     x0, vectors
     msr     daifset, #0xf
     mrs     x1, CurrentEL
     cmp     x1, #8
@@ -80,11 +79,11 @@ in_place:
     msr     vbar_el2, x0
 1:
     bl      find_core               /* w19: index of this core, or layout.cpu_count */
-    adrp    x1, __stack_chk_guard   /* unlike from boot to boot, as far as the counter is */
+    adr     x1, __stack_chk_guard   /* unlike from boot to boot, as far as the counter is */
     mrs     x0, cntpct_el0
     ldr     x2, =0x5a6b3c1d9e8f7a00
     eor     x0, x0, x2
-    str     x0, [x1, #:lo12:__stack_chk_guard]
+    str     x0, [x1]
     mov     x0, x22
     bl      boot_early
     bl      drop_stale_lines
@@ -97,8 +96,7 @@ in_place:
     .globl secondary_entry
 secondary_entry:
     mov     w19, w0
-    adrp    x0, vectors
-    add     x0, x0, :lo12:vectors
+    adr     x0, vectors
     msr     vbar_el2, x0
     bl      set_stack
     bl      mmu_on
@@ -111,8 +109,7 @@ find_core:
     mrs     x0, mpidr_el1
     ldr     x1, =0xff00ffffff
     and     x0, x0, x1
-    adrp    x1, layout
-    add     x1, x1, :lo12:layout
+    adr     x1, layout
     ldr     w2, [x1, #LAYOUT_CPU_COUNT]
     ldr     x3, [x1, #LAYOUT_CPUS]
     mov     w19, #0
@@ -123,13 +120,12 @@ find_core:
     b.eq    set_stack
     add     w19, w19, #1
     b       1b
-2:  adrp    x1, emergency_stack_top
-    add     sp, x1, :lo12:emergency_stack_top
+2:  adr     x1, emergency_stack_top
+    mov     sp, x1
     ret
 
 set_stack:
-    adrp    x1, layout
-    add     x1, x1, :lo12:layout
+    adr     x1, layout
     ldr     x1, [x1, #LAYOUT_CPUS]
     mov     x2, #LAYOUT_CPU_SIZE
     umaddl  x1, w19, w2, x1
@@ -144,10 +140,8 @@ drop_stale_lines:
     add     x1, x0, #0x1000
     mov     x3, x30
     bl      1f
-    adrp    x0, __data_start
-    add     x0, x0, :lo12:__data_start
-    adrp    x1, __early_end
-    add     x1, x1, :lo12:__early_end
+    adr     x0, __data_start
+    adr     x1, __early_end
     mov     x30, x3
 1:  dc      ivac, x0
     add     x0, x0, #64
@@ -159,8 +153,7 @@ drop_stale_lines:
 /* The generator's tables; SCTLR_EL2 (D19.2.120): MMU, caches, alignment of SP, write implies no execute. */
     .globl mmu_on
 mmu_on:
-    adrp    x1, layout
-    add     x1, x1, :lo12:layout
+    adr     x1, layout
     ldp     x2, x3, [x1, #LAYOUT_EL2_TTBR]
     mov     x4, #LAYOUT_MAIR
     msr     ttbr0_el2, x2

@@ -72,26 +72,20 @@ static uint64_t affinity_info(const struct cpu *cpu, uint64_t affinity, uint64_t
     }
 }
 
+/* Functions 0x84000000 + n that are there, and those of them with a 64-bit form. */
+#define FUNCTION(name)  (1u << ((name) - PSCI_VERSION))
+#define FUNCTIONS_64    (FUNCTION(PSCI_CPU_SUSPEND) | FUNCTION(PSCI_CPU_ON) | FUNCTION(PSCI_AFFINITY_INFO))
+#define FUNCTIONS_32                                                                                      \
+    (FUNCTIONS_64 | FUNCTION(PSCI_VERSION) | FUNCTION(PSCI_CPU_OFF) | FUNCTION(PSCI_MIGRATE_TYPE) |       \
+     FUNCTION(PSCI_SYSTEM_OFF) | FUNCTION(PSCI_SYSTEM_RESET) | FUNCTION(PSCI_FEATURES))
+
 static uint64_t features(uint32_t function)
 {
-    switch (function) {
-    case PSCI_VERSION:
-    case PSCI_CPU_SUSPEND:
-    case PSCI_CPU_SUSPEND | SMC64:
-    case PSCI_CPU_OFF:
-    case PSCI_CPU_ON:
-    case PSCI_CPU_ON | SMC64:
-    case PSCI_AFFINITY_INFO:
-    case PSCI_AFFINITY_INFO | SMC64:
-    case PSCI_MIGRATE_TYPE:
-    case PSCI_SYSTEM_OFF:
-    case PSCI_SYSTEM_RESET:
-    case PSCI_FEATURES:
-    case SMCCC_VERSION:
-        return PSCI_SUCCESS;
-    default:
-        return PSCI_NOT_SUPPORTED;
-    }
+    uint32_t number = (function & ~SMC64) - PSCI_VERSION;
+    uint32_t functions = (function & SMC64) != 0 ? FUNCTIONS_64 : FUNCTIONS_32;
+
+    return (number < 32u && (functions >> number & 1u) != 0) || function == SMCCC_VERSION ? PSCI_SUCCESS
+                                                                                           : PSCI_NOT_SUPPORTED;
 }
 
 static void system_call(struct cpu *cpu, enum partition_request request)

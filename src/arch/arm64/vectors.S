@@ -59,8 +59,8 @@ vectors:
     own_exception 0
 
 own_exception:                      /* reported on a stack of its own */
-    adrp    x1, emergency_stack_top
-    add     sp, x1, :lo12:emergency_stack_top
+    adr     x1, emergency_stack_top
+    mov     sp, x1
     mrs     x1, esr_el2
     mrs     x2, elr_el2
     mrs     x3, far_el2
