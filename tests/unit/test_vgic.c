@@ -365,6 +365,59 @@ static void a_direct_vuart_uses_the_distributor(void **state)
     assert_int_equal(dist.pending[1], 0);
 }
 
+/* ---------------------------------------------------------------- disabled before it was taken */
+
+static void an_edge_goes_back_to_the_gic(void **state)
+{
+    (void)state;
+    vuart_on(1u << 8 | 1u << 9);
+    dist.config[2] = 2u << 16;  /* 40: edge, 41: level */
+    dist.active[1] = 1u << 8 | 1u << 9;
+    assert_true(arrives(0, 40));
+    assert_true(arrives(0, 41));
+    assert_true(vgic_dist_write(on(0), GICD_ICENABLER + 4, 4, 1u << 8 | 1u << 9));
+    assert_int_equal(guest_take(), 1023);
+    assert_int_equal(dist.pending[1], 1u << 8);
+    assert_int_equal(dist.active[1], 0);
+    assert_int_equal(cpu_at(0)->vgic.pending, 0);
+}
+
+static void what_was_taken_stays_active(void **state)
+{
+    (void)state;
+    vuart_on(1u << 8);
+    dist.active[1] = 1u << 8;
+    assert_true(arrives(0, 40));
+    assert_int_equal(guest_take(), 40);
+    assert_true(vgic_dist_write(on(0), GICD_ICENABLER + 4, 4, 1u << 8));
+    assert_int_equal(dist.active[1], 1u << 8);
+    guest_end(40);
+}
+
+static void a_disabled_sgi_waits_again(void **state)
+{
+    (void)state;
+    vgic_write_sgi1r(on(0), SGI(8) | 1u);
+    assert_true(vgic_redist_write(on(0), GICR_SGI_BASE + GICD_ICENABLER, 4, 1u << 8));
+    assert_int_equal(guest_take(), 1023);
+    assert_true(vgic_redist_write(on(0), GICR_SGI_BASE + GICD_ISENABLER, 4, 1u << 8));
+    assert_int_equal(guest_take(), 8);
+}
+
+static void a_disabled_vuart_makes_no_sgi(void **state)
+{
+    (void)state;
+    vuart_on(1u << 1);
+    line(true);
+    assert_true(vgic_dist_write(on(0), GICD_ICENABLER + 4, 4, UINT32_MAX));
+    assert_int_equal(guest_take(), 1023);
+    assert_int_equal(cpu_at(0)->vgic.pending & 0xffffu, 0);
+    vgic_refill(on(0));
+    assert_int_equal(guest_take(), 1023);
+    assert_true(vgic_dist_write(on(0), GICD_ISENABLER + 4, 4, 1u << 1));
+    assert_int_equal(guest_take(), 33);
+}
+
 /* ---------------------------------------------------------------- reset */
 
 static void a_reset_takes_everything_back(void **state)
@@ -448,6 +501,10 @@ int main(void)
         cmocka_unit_test_setup(the_vuarts_interrupt_follows_its_route, setup),
         cmocka_unit_test_setup(a_typed_key_reaches_the_guest, setup),
         cmocka_unit_test_setup(a_direct_vuart_uses_the_distributor, setup),
+        cmocka_unit_test_setup(an_edge_goes_back_to_the_gic, setup),
+        cmocka_unit_test_setup(what_was_taken_stays_active, setup),
+        cmocka_unit_test_setup(a_disabled_sgi_waits_again, setup),
+        cmocka_unit_test_setup(a_disabled_vuart_makes_no_sgi, setup),
         cmocka_unit_test_setup(a_reset_takes_everything_back, setup),
         cmocka_unit_test_setup(a_core_reset_empties_its_registers, setup),
         cmocka_unit_test_setup(a_direct_core_is_reset_to_the_architectures_state, setup),
