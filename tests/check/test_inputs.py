@@ -262,7 +262,8 @@ def test_unusable(checker: Checker) -> None:
             ("--elf", "/bin/true", "--system", system), ("--elf", good, "--system", OUT / "none"),
             ("--elf", good, "--system", junk), ("--elf", good, "--system", system, "--dtb", junk),
             ("--elf", good, "--system", system, "--dtb", OUT / "none"), ("--elf", OUT, "--system", system),
-            ("--elf", good, "--system", OUT), ("--elf", good, "--system", system, "--dtb", OUT), ("--elf", good, "--system", system, "--odd")):
+            ("--elf", good, "--system", OUT), ("--elf", good, "--system", system, "--dtb", OUT),
+            ("--elf", good, "--system", system, "--odd")):
         done = run(checker.program, *options)
         assert done.returncode == 2, (options, done.stdout, done.stderr)
         assert "hvcheck" in done.stderr
