@@ -141,7 +141,7 @@ PREFIX_MAP := -ffile-prefix-map=$(abspath $(O))=. -ffile-prefix-map=$(O)=. -ffil
 CFLAGS := $(TARGET_FLAG) -std=c11 -Os -ffunction-sections -g $(PREFIX_MAP) \
           -ffreestanding -fno-common -fno-pic -fno-pie -mgeneral-regs-only -mstrict-align -mcmodel=tiny \
           -march=armv8-a -mno-outline-atomics -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-strict-aliasing \
-          $(if $(CONFIG_BRANCH_PROTECTION),-mbranch-protection=bti,-mbranch-protection=none) \
+          -mbranch-protection=$(if $(CONFIG_POINTER_AUTHENTICATION),standard,$(if $(CONFIG_BRANCH_PROTECTION),bti,none)) \
           $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong -mstack-protector-guard=global,-fno-stack-protector) \
           $(WARN) -Wframe-larger-than=1024
 SPEED := -O2

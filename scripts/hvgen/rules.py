@@ -18,6 +18,7 @@ from .model import Device, DeviceSpec, Hardware, Interrupt, Partition, Region, S
 from .place import PAGE, align_down, inside, merge, overlap, pages
 
 MAX_CPUS = 64                          # LAYOUT_MAX_CPUS
+MAX_PARTITIONS = 8                     # LAYOUT_MAX_PARTITIONS
 LAST_INTID = 1019
 
 RULES = {
@@ -77,6 +78,7 @@ RULES = {
     "NAME-FORM": "a name cannot be used",
     "NOT-YET": "a feature of a later version",
     "PART-EMPTY": "a partition has no cores or no memory",
+    "PART-LIMIT": "more partitions than a layout can hold",
     "RULE-UNKNOWN": "explain was asked for a rule that does not exist",
     "SYSTEM-EMPTY": "there are no partitions",
     "VALUE-CHOICE": "a value that is not among the known ones",
@@ -163,6 +165,13 @@ def cpu_limit(case: Case) -> Iterator[Diagnostic]:
         if before <= MAX_CPUS < total:
             yield Diagnostic("CPU-LIMIT", part.cpus[MAX_CPUS - before][1],
                              f"this is the {MAX_CPUS + 1}th core, a layout holds {MAX_CPUS}", fix="use fewer cores")
+
+
+def part_limit(case: Case) -> Iterator[Diagnostic]:
+    if len(case.system.partitions) > MAX_PARTITIONS:
+        yield Diagnostic("PART-LIMIT", case.system.partitions[MAX_PARTITIONS].span,
+                         f"this is partition {MAX_PARTITIONS + 1}, a layout holds {MAX_PARTITIONS}",
+                         fix="put the work of two into one")
 
 
 def cpu_cannot_start(case: Case) -> Iterator[Diagnostic]:
@@ -494,7 +503,7 @@ def img_fits(case: Case) -> Iterator[Diagnostic]:
             yield answer
 
 
-CHECKS = (cpu_unknown, cpu_twice, cpu_limit, cpu_cannot_start,
+CHECKS = (cpu_unknown, cpu_twice, cpu_limit, part_limit, cpu_cannot_start,
           mem_align, mem_outside, mem_reserved, mem_overlap, mem_guest, mem_dma, mem_hypervisor,
           dev_unknown, dev_disabled, dev_twice, dev_kept, dev_memory, dev_page, dev_page_dma, dev_dma,
           irq_range, irq_twice, irq_hypervisor, irq_direct,

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#define MAX_PARTITIONS 256u
 #define MAX_DEVICES    65536u
 #define MAX_RANGES     65536u
 
@@ -56,7 +55,7 @@ static bool read_header(struct world *world, struct proof *proof)
 static bool counts_sane(const struct layout *facts, struct proof *proof)
 {
     if (facts->cpu_count == 0 || facts->cpu_count > LAYOUT_MAX_CPUS || facts->partition_count == 0 ||
-        facts->partition_count > MAX_PARTITIONS || facts->device_count > MAX_DEVICES || facts->gic.redist_count > 4 ||
+        facts->partition_count > LAYOUT_MAX_PARTITIONS || facts->device_count > MAX_DEVICES || facts->gic.redist_count > 4 ||
         facts->uart.init_count > 4 || facts->uart.rx_on_count > 2 || facts->uart.tx_pre_count > 2) {
         violate(proof,
                 "a count is out of bounds: %" PRIu32 " CPUs, %" PRIu32 " partitions, %" PRIu32 " devices, %" PRIu32

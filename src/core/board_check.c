@@ -90,12 +90,19 @@ static void begin_node(struct survey *survey, const uint8_t *name)
 
 static bool has_memory(const struct survey *survey, uint64_t base, uint64_t size)
 {
-    for (uint32_t i = 0; i < survey->range_count; i++) {
-        if (range_inside(base, size, survey->ranges[i].base, survey->ranges[i].size)) {
-            return true;
+    uint64_t at = base, end = base + size;
+
+    /* Each round finds the range that holds `at`; ranges may touch, so there may be several. */
+    for (uint32_t round = 0; round < survey->range_count && at < end; round++) {
+        for (uint32_t i = 0; i < survey->range_count; i++) {
+            const struct range *range = &survey->ranges[i];
+
+            if (at - range->base < range->size) {
+                at = range->base + range->size;
+            }
         }
     }
-    return false;
+    return at >= end;
 }
 
 /* The first range of RAM that the layout assigns and the board lacks: its owner's name, or NULL. */

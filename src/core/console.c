@@ -27,7 +27,7 @@ struct ring {
     uint8_t  text[RING_SIZE];
 };
 
-static struct ring rings[HV_MAX_PARTITIONS] HV_LATE;
+static struct ring rings[LAYOUT_MAX_PARTITIONS] HV_LATE;
 static uint32_t port_lock;      /* 1: a core moves characters */
 static bool     port_shared;    /* other cores run, so the lock counts */
 static uint32_t line_owner = NOBODY;

@@ -13,7 +13,7 @@ void main_early(const void *dtb, uint64_t mpidr)
         panic("the image holds no layout of version %u", LAYOUT_VERSION);
     }
     board_check_tables();
-    if (dtb != NULL) {
+    if (dtb != MAIN_CHECKED) {
         board_check_devicetree(dtb, mpidr);
     }
 }

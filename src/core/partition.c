@@ -8,7 +8,7 @@
 #define REQUEST_BITS   8u  /* of partition.request: enum partition_request; its number stands above */
 #define HALT_LIMIT_NS  UINT64_C(1000000000)  /* a core that has not left its guest by then is named */
 
-static struct partition partitions[HV_MAX_PARTITIONS];
+static struct partition partitions[LAYOUT_MAX_PARTITIONS];
 
 uint32_t partition_index(const struct layout_partition *config)
 {

@@ -34,7 +34,7 @@ struct vuart {
     uint8_t  fifo[FIFO_SIZE];
 };
 
-static struct vuart vuarts[HV_MAX_PARTITIONS] HV_LATE;
+static struct vuart vuarts[LAYOUT_MAX_PARTITIONS] HV_LATE;
 static const uint8_t identification[8] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
 
 static uint32_t vuart_count(const struct vuart *vuart)

@@ -33,6 +33,15 @@ def test_cpu_limit() -> None:
         "s.yaml:4:3: error[CPU-LIMIT]: this is the 65th core, a layout holds 64\n  fix: use fewer cores"]
 
 
+def test_partition_limit() -> None:
+    gic = board().gic
+    assert isinstance(gic, Gic)
+    hardware = board(cpus=9, gic=replace(gic, redists=(Region(0x80a0000, 0x20000 * 9),)))
+    parts = [part(f"p{n}", [n], 16 * MIB) for n in range(9)]
+    assert [line.partition(": ")[2] for line in refused(hardware, *parts)] == [
+        "error[PART-LIMIT]: this is partition 9, a layout holds 8\n  fix: put the work of two into one"]
+
+
 def test_hv_no_room() -> None:
     keep = tuple((Region(GIB + n * MIB, MIB - (MIB >> 3)), "firmware") for n in range(1024))
     assert refused(board(reserved=keep), part("a", [0], MIB)) == [
@@ -62,7 +71,7 @@ def test_one_report_for_one_device_and_reason() -> None:
 
 def test_every_check_is_run() -> None:
     names = {name for name, value in vars(rules).items()
-             if name.startswith(("cpu_", "mem_", "dev_", "irq_", "img_")) and callable(value)}
+             if name.startswith(("cpu_", "mem_", "dev_", "irq_", "img_", "part_")) and callable(value)}
     assert names == {check.__name__ for check in rules.CHECKS}
 
 

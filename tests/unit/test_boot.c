@@ -27,13 +27,15 @@ static void note(const char *step)
 
 void secondary_entry(void) { }
 void console_init(void) { note("console"); }
+static const void *checked_tree;
+
 void console_share(void) { note("share"); }
 void console_input_on(void) { input_on++; }
 void board_check_tables(void) { note("tables"); }
 
 void board_check_devicetree(const void *tree, uint64_t mpidr)
 {
-    assert_ptr_equal(tree, dtb);
+    checked_tree = tree;
     checked_mpidr = mpidr;
     note("devicetree");
 }
@@ -61,9 +63,14 @@ static void the_console_comes_first(void **state)
     boot_early(dtb);
     assert_order(3, (const char *const[]){ "console", "tables", "devicetree" });
     assert_int_equal(checked_mpidr, 1);
+    assert_ptr_equal(checked_tree, dtb);
     order_count = 0;
-    boot_early(NULL);  /* started by UEFI: its memory map was looked at instead */
+    boot_early(MAIN_CHECKED);  /* started by UEFI: its memory map was looked at instead */
     assert_order(2, (const char *const[]){ "console", "tables" });
+    order_count = 0;
+    boot_early(NULL);  /* no devicetree is not a reason to look away */
+    assert_order(3, (const char *const[]){ "console", "tables", "devicetree" });
+    assert_null(checked_tree);
 }
 
 static void another_layout_is_refused(void **state)
@@ -100,6 +107,14 @@ static void the_wrong_cpu_is_refused(void **state)
     REG(id_aa64pfr0_el1) = 0;
     expect_halt(boot_early(dtb));
     assert_non_null(strstr(said, "no GICv3 interface"));
+}
+
+static void one_list_register_is_not_enough(void **state)
+{
+    (void)state;
+    REG(S3_4_C12_C11_1) = 0;
+    expect_halt(boot_early(dtb));
+    assert_non_null(strstr(said, "one list register"));
 }
 
 static void every_size_of_physical_address(void **state)
@@ -308,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup(the_console_comes_first, setup),
         cmocka_unit_test_setup(another_layout_is_refused, setup),
         cmocka_unit_test_setup(the_wrong_cpu_is_refused, setup),
+        cmocka_unit_test_setup(one_list_register_is_not_enough, setup),
         cmocka_unit_test_setup(every_size_of_physical_address, setup),
         cmocka_unit_test_setup(the_first_core_starts_the_others, setup),
         cmocka_unit_test_setup(a_core_that_has_no_vcpu_starts_them_too, setup),

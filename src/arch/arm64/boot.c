@@ -40,6 +40,9 @@ static void check_cpu(void)
     if (bits(sysreg_read(id_aa64pfr0_el1), 27, 24) == 0) {
         panic("this CPU has no GICv3 interface, which the layout needs");
     }
+    if ((sysreg_read(ICH_VTR_EL2) & 0x1fu) == 0) {
+        panic("this CPU's GIC interface has one list register; two are needed");
+    }
     if (bits(sysreg_read(ctr_el0), 19, 16) < 4) {
         panic("this CPU's cache lines are shorter than 64 bytes");
     }

@@ -27,5 +27,5 @@ efi_leave:                          /* x0: where the image lies */
     ic      iallu
     dsb     sy
     isb
-    mov     x0, #0
+    mov     x0, #1                  /* MAIN_CHECKED */
     b       entry

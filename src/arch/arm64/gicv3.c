@@ -201,7 +201,7 @@ static HV_COLD void gic_own_interrupt(struct cpu *cpu, uint32_t intid)
 {
     if (intid == layout.uart.intid) {
         console_input();
-    } else if (intid != layout.htimer_intid) {
+    } else {
         vgic_refill(cpu);
     }
     if (cpu->vcpu.cpu == layout.console_cpu) {

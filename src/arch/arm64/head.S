@@ -62,7 +62,7 @@ section_table:
     .long   0xc0000040              /* initialized data, readable, writable */
     .balign HEADERS
 
-/* x0: the firmware's devicetree, or 0 from the UEFI stub, which has checked the board already. */
+/* x0: the firmware's devicetree, or 1 from the UEFI stub, which has checked the board already. */
     .globl entry
 entry:
     adr     x20, _head

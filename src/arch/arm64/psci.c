@@ -5,6 +5,7 @@
 
 #include "psci.h"
 #include "sysreg.h"
+#include "vgic.h"
 
 #define AFFINITY_ON          UINT64_C(0)
 #define AFFINITY_OFF         UINT64_C(1)
@@ -114,7 +115,9 @@ void psci_call(struct cpu *cpu)
         break;
     case PSCI_CPU_SUSPEND:
     case PSCI_CPU_SUSPEND | SMC64:
-        wfi();  /* power-down states are taken as standby, which 5.4 allows */
+        if (vgic_idle(cpu)) {
+            wfi();  /* power-down states are taken as standby, which 5.4 allows */
+        }
         x[0] = PSCI_SUCCESS;
         break;
     case PSCI_AFFINITY_INFO:

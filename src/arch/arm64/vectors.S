@@ -138,7 +138,7 @@ guest_sysreg:
     ubfx    x2, x1, #5, #5
     adr     x3, read_register
     add     x3, x3, x2, lsl #3
-    br      x3
+    ret     x3                      /* not BR: the table has no landing pads, which BTI would ask for */
 
     own_exception 6
 

@@ -19,7 +19,7 @@
 #define ICH_HCR_EN    (UINT64_C(1) << 0)
 #define ICH_HCR_UIE   (UINT64_C(1) << 1)
 
-static struct vgic_dist dists[HV_MAX_PARTITIONS] HV_LATE;
+static struct vgic_dist dists[LAYOUT_MAX_PARTITIONS] HV_LATE;
 
 struct vgic_dist *vgic_dist(const struct layout_partition *config)
 {
@@ -142,6 +142,11 @@ static void lr_return(struct cpu *cpu, uint32_t index, uint64_t base)
         mmio_write32(word + GICD_ISPENDR, 1u << (intid % 32u));
     }
     mmio_write32(word + GICD_ICACTIVER, 1u << (intid % 32u));
+}
+
+bool vgic_idle(const struct cpu *cpu)
+{
+    return cpu->direct || lr_free(cpu) == cpu->vgic.lr_mask;
 }
 
 void vgic_withdraw(struct cpu *cpu, uint64_t base, uint32_t word, uint32_t disabled)

@@ -45,6 +45,9 @@ void vgic_refill(struct cpu *cpu);
  */
 void vgic_withdraw(struct cpu *cpu, uint64_t base, uint32_t word, uint32_t disabled);
 
+/* False if an interrupt waits in a list register, which would not end a WFI of the hypervisor. */
+bool vgic_idle(const struct cpu *cpu);
+
 /* Makes software interrupts (VGIC_PENDING_* or SGI bits) pending for a vcpu on any core. */
 void vgic_set_pending(struct cpu *target, uint32_t mask, struct cpu *here);
 

@@ -174,13 +174,19 @@ static uint32_t read_config(struct cpu *cpu, uint32_t at)
     return mmio_read32(dist_base() + at) & config_mask(cpu, at);
 }
 
+/* Partitions may share a word, whose writing is not atomic: the one lock of the vGIC, held for two accesses. */
 static void write_config(struct cpu *cpu, uint32_t at, uint32_t value)
 {
+    static uint32_t lock;
     uint32_t mask = config_mask(cpu, at);
 
-    if (mask != 0) {
-        mmio_write32(dist_base() + at, (mmio_read32(dist_base() + at) & ~mask) | (value & mask));
+    if (mask == 0) {
+        return;
     }
+    while (__atomic_exchange_n(&lock, 1u, __ATOMIC_ACQUIRE) != 0) {
+    }
+    mmio_write32(dist_base() + at, (mmio_read32(dist_base() + at) & ~mask) | (value & mask));
+    __atomic_store_n(&lock, 0u, __ATOMIC_RELEASE);
 }
 
 static uint32_t read_zero(struct cpu *cpu, uint32_t at)
@@ -280,8 +286,10 @@ bool vgic_dist_write(struct cpu *cpu, uint64_t offset, uint32_t size, uint64_t v
     if (size == 1u && at >= GICD_IPRIORITYR && at < GICD_IPRIORITYR + 1024u) {
         write_priority_byte(cpu, at - GICD_IPRIORITYR, (uint8_t)value);
     } else if (at < 0x1000u) {
-        vgic_dist_write_word(cpu, at & ~3u, (uint32_t)value);
-        return size == 4u;
+        if (size != 4u) {
+            return false;
+        }
+        vgic_dist_write_word(cpu, at, (uint32_t)value);
     } else if (at >= GICD_IROUTER + 8u * 32u && at < GICD_IROUTER + 8u * 1020u && at % 8u == 0) {
         dist_write_route(cpu, (at - GICD_IROUTER) / 8u, value);  /* the upper word, Aff3, is always 0 */
     }

@@ -17,6 +17,7 @@
 #define LAYOUT_MAGIC    UINT64_C(0x444145484b4c5542) /* "BULKHEAD", little-endian */
 #define LAYOUT_VERSION  1u
 
+#define LAYOUT_MAX_PARTITIONS 8u
 #define LAYOUT_MAX_CPUS       64u
 #define LAYOUT_MAX_VCPUS      64u   /* of one partition */
 #define LAYOUT_SPI_WORDS      32u   /* INTID 0..1023, one bit each */

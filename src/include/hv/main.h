@@ -5,7 +5,11 @@
 
 #include <hv/types.h>
 
-/* On the first core, MMU off: console, and the proof that image and board fit. dtb NULL: none to check. */
+/*
+ * On the first core, MMU off: console, and the proof that image and board fit. dtb: the firmware's
+ * devicetree, or MAIN_CHECKED if the UEFI stub has compared the board already. mpidr: this core's.
+ */
+#define MAIN_CHECKED  ((const void *)1)
 void main_early(const void *dtb, uint64_t mpidr);
 
 /* On the first core, MMU on: starts the others. cpu: its index, or layout.cpu_count if it has no vcpu. */

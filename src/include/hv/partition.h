@@ -10,8 +10,6 @@
 #include <hv/layout.h>
 #include <hv/types.h>
 
-#define HV_MAX_PARTITIONS 8u
-
 enum vcpu_run { VCPU_OFF = 0, VCPU_ON_PENDING, VCPU_ON };
 
 enum partition_request { REQUEST_NONE = 0, REQUEST_START, REQUEST_STOP, REQUEST_OFF, REQUEST_RESTART };
