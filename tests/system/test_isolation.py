@@ -29,8 +29,8 @@ def image_of(build, interrupts):
         guest("victim", "victim", "[2]"), hello("[3]")))
 
 
-def begin(build, machine, interrupts):
-    one = machine(board_arguments("qemu-virt-arm64") + ["-kernel", str(image_of(build, interrupts).bin)])
+def begin(build, machine, interrupts, **change):
+    one = machine(board_arguments("qemu-virt-arm64", **change) + ["-kernel", str(image_of(build, interrupts).bin)])
     one.expect(r"^bad\| attacker: ready, 2 vCPUs", 30)
     one.ports[0].position = 0
     one.expect(r"^victim\| victim: ok \d+", 30, never=ALARM)
@@ -42,9 +42,11 @@ def victim_is_well(one):
     one.expect(r"^victim\| victim: ok \d+", 20, never=ALARM)
 
 
+@pytest.mark.parametrize("cpu", ("cortex-a57", "max"))
 @pytest.mark.parametrize("interrupts", ("virtual", "direct"))
-def test_all_attacks_that_survive(build, machine, interrupts):
-    one = begin(build, machine, interrupts)
+def test_all_attacks_that_survive(build, machine, interrupts, cpu):
+    """`max` has what newer cores have: branch target identification checks the hypervisor's own jumps."""
+    one = begin(build, machine, interrupts, cpu=cpu)
     one.send("all\r", pause=0.02)
     found = one.expect(r"^bad\| attacker: (\d+) held, (\d+) breaches", 90, never=ALARM)
     assert int(found.group(1)) >= 12 and found.group(2) == "0"
