@@ -65,6 +65,8 @@ def read_core(path: str) -> Core:
             item = Section(section.name, size, max(1, section["sh_addralign"]))
             if flags & SHF_EXECINSTR and flags & SHF_WRITE:
                 raise CoreError(f"{path}: section {section.name} is writable and executable")
+            if section.name == ".efistub":  # the UEFI stub stands in read-only memory
+                continue
             if flags & SHF_EXECINSTR:
                 text.append(item)
             elif flags & SHF_WRITE:
@@ -98,7 +100,8 @@ def roots_end(start: int, plan: Plan) -> int:
     return max(in_order(start, roots), in_order(start, roots[::-1]))
 
 
-BEFORE_VECTORS = (".text.bulk", ".text.efi", ".text.unlikely", ".text.efi_main")
+BEFORE_VECTORS = (".text.bulk", ".text.unlikely", ".text.message_format", ".text.put_number",
+                  ".text.partition_index", ".text.arch_counter")
 
 
 def text_rank(name: str) -> int:

@@ -2,6 +2,8 @@
 /* Rules about the hypervisor's own address space: the main map, and the loader map of each partition. */
 #include "check.h"
 
+#include <string.h>
+
 #include <stdlib.h>
 
 static void each_map(const struct world *world, struct proof *proof,
@@ -75,6 +77,7 @@ static const char *permission(bool write, bool execute)
 static void image_section(const struct world *world, struct proof *proof, const struct section *s)
 {
     uint64_t end = (s->base + s->size + PAGE_MASK) & ~PAGE_MASK;
+    bool execute = s->execute && strcmp(s->name, ".efistub") != 0; /* code for the firmware alone */
 
     for (uint64_t page = s->base & ~PAGE_MASK; page < end;) {
         const struct mapping *m = walk_find(&world->main, page);
@@ -84,9 +87,9 @@ static void image_section(const struct world *world, struct proof *proof, const 
             page += PAGE_SIZE;
             continue;
         }
-        if (m == NULL || s1_write(m->attr) != s->write || s1_execute(m->attr) != s->execute) {
+        if (m == NULL || s1_write(m->attr) != s->write || s1_execute(m->attr) != execute) {
             violate(proof, "section %s at 0x%" PRIx64 " is %s, EL2 maps it %s", s->name, page,
-                    permission(s->write, s->execute),
+                    permission(s->write, execute),
                     m == NULL ? "not at all" : permission(s1_write(m->attr), s1_execute(m->attr)));
             note(proof, "%s", walk_path(&world->main, &world->elf, page));
             if (m == NULL) {
@@ -474,9 +477,8 @@ static const struct rule rules[] = {
      "pages", prove_identity},
     {"el2-image",
      "Every section of the image lies in the hypervisor's memory and is mapped as it was linked: code executable and "
-     "read-only, data writable, layout, tables and pristine images read-only. All of that memory is mapped, and "
-     "nothing "
-     "else is executable or writable.",
+     "read-only, data writable, layout, tables, pristine images and the UEFI stub read-only. All of that memory is "
+     "mapped, and nothing else is executable or writable.",
      "runs of pages", prove_image},
     {"el2-place",
      "The hypervisor's memory is RAM of the board, and nobody has reserved it.",

@@ -19,13 +19,13 @@ struct stub {
     uint32_t problem_count;
 };
 
-static const void *rebase(const void *pointer)
+static HV_STUB const void *rebase(const void *pointer)
 {
     return (const uint8_t *)pointer - layout.hv_base.raw + (uintptr_t)_head;
 }
 
 /* One line on the firmware's console, which wants UTF-16. */
-static __attribute__((format(printf, 2, 3))) void say(struct stub *stub, const char *format, ...)
+static HV_STUB __attribute__((format(printf, 2, 3))) void say(struct stub *stub, const char *format, ...)
 {
     struct message message;
     uint16_t line[MESSAGE_SIZE + 1u];
@@ -42,19 +42,19 @@ static __attribute__((format(printf, 2, 3))) void say(struct stub *stub, const c
     (void)stub->out->output_string(stub->out, line);
 }
 
-static bool type_is_free(uint32_t type)
+static HV_STUB bool type_is_free(uint32_t type)
 {
     return (type >= EFI_LOADER_CODE && type <= EFI_BOOT_DATA) || type == EFI_CONVENTIONAL || type == EFI_ACPI_RECLAIM;
 }
 
-static void problem(struct stub *stub, const char *owner, uint64_t base, uint64_t end, const char *what)
+static HV_STUB void problem(struct stub *stub, const char *owner, uint64_t base, uint64_t end, const char *what)
 {
     stub->problem_count++;
     say(stub, "Bulkhead: 0x%lx to 0x%lx, which the layout assigns to %s%s\r\n", base, end - 1u, owner, what);
 }
 
 /* Every byte must lie in memory that boot services give back; names each stretch that does not. */
-static void require(struct stub *stub, const char *owner, uint64_t base, uint64_t size)
+static HV_STUB void require(struct stub *stub, const char *owner, uint64_t base, uint64_t size)
 {
     uint64_t covered = 0;
 
@@ -77,7 +77,7 @@ static void require(struct stub *stub, const char *owner, uint64_t base, uint64_
     }
 }
 
-static void require_layout(struct stub *stub)
+static HV_STUB void require_layout(struct stub *stub)
 {
     const struct layout_partition *partitions = rebase(layout.partitions);
 
@@ -92,7 +92,7 @@ static void require_layout(struct stub *stub)
 }
 
 /* The map into a buffer of its own size. Boot services stay usable. */
-static efi_status get_map(struct stub *stub, struct efi_boot_services *boot)
+static HV_STUB efi_status get_map(struct stub *stub, struct efi_boot_services *boot)
 {
     uint32_t version;
     void *buffer;
@@ -112,13 +112,13 @@ static efi_status get_map(struct stub *stub, struct efi_boot_services *boot)
     return boot->get_memory_map(&stub->map_size, buffer, &stub->key, &stub->entry_size, &version);
 }
 
-static efi_status refuse(struct stub *stub, const char *why)
+static HV_STUB efi_status refuse(struct stub *stub, const char *why)
 {
     say(stub, "Bulkhead: %s\r\n", why);
     return EFI_UNSUPPORTED;
 }
 
-efi_status efi_main(void *handle, struct efi_system_table *system)
+HV_STUB efi_status efi_main(void *handle, struct efi_system_table *system)
 {
     struct stub stub = { .out = system->console_out };
     const char *why = efi_refusal();

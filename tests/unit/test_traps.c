@@ -425,7 +425,7 @@ static void the_hypervisors_own_exceptions(void **state)
 {
     (void)state;
     expect_halt(trap_own(0, 0x96000046, 0x40200100, 0xdead));
-    assert_non_null(strstr(said, "the hypervisor itself took a synchronous exception: pc 0x40200100, syndrome "
+    assert_non_null(strstr(said, "the hypervisor itself took exception 0: pc 0x40200100, syndrome "
                                  "0x96000046, address 0xdead"));
     for (uint64_t vector = 0; vector < 16; vector++) {
         expect_halt(trap_own(vector, 0, 0, 0));

@@ -2,7 +2,7 @@
 /* From the UEFI stub to the common entry, which wants the MMU off and the image in memory. */
 #define SCTLR_M_C_I  0x1005
 
-    .section .text.efi, "ax"
+    .section .efistub, "ax"
     .globl efi_entry
 efi_entry:
     b       efi_main

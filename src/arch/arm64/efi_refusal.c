@@ -4,7 +4,7 @@
 
 #include "sysreg.h"
 
-const char *efi_refusal(void)
+HV_STUB const char *efi_refusal(void)
 {
     return (sysreg_read(CurrentEL) >> 2 & 3u) == 2 ? NULL : "the firmware runs at EL1; Bulkhead needs EL2";
 }

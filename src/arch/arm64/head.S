@@ -25,7 +25,7 @@ _head:
 pe_header:
     .ascii  "PE\0\0"
     .short  0xaa64                  /* machine: AArch64 */
-    .short  2                       /* sections */
+    .short  4                       /* sections */
     .long   0, 0, 0
     .short  section_table - optional_header
     .short  0x206                   /* executable, line numbers and debug stripped */
@@ -33,7 +33,7 @@ optional_header:
     .short  0x20b                   /* PE32+ */
     .byte   1, 0
     .long   _text_size - HEADERS    /* size of code */
-    .long   _data_size              /* size of initialized data */
+    .long   _initialized_size       /* size of initialized data */
     .long   0
     .long   _efi_entry_offset
     .long   HEADERS                 /* base of code */
@@ -49,17 +49,20 @@ optional_header:
     .long   0
     .long   6                       /* data directories, all empty */
     .quad   0, 0, 0, 0, 0, 0
+    .macro pe_section name, offset, size, memory_size, flags
+    .ascii  "\name"
+    .long   \memory_size, \offset, \size, \offset
+    .long   0, 0
+    .short  0, 0
+    .long   \flags
+    .endm
+#define PE_CODE  0x60000020         /* code, executable, readable */
+#define PE_DATA  0xc0000040         /* initialized data, readable, writable */
 section_table:
-    .ascii  ".text\0\0\0"
-    .long   _text_size - HEADERS, HEADERS, _text_size - HEADERS, HEADERS
-    .long   0, 0
-    .short  0, 0
-    .long   0x60000020              /* code, executable, readable */
-    .ascii  ".data\0\0\0"
-    .long   _data_size + 0x1000, _text_size, _data_size, _text_size
-    .long   0, 0
-    .short  0, 0
-    .long   0xc0000040              /* initialized data, readable, writable */
+    pe_section ".text\0\0\0", HEADERS, _text_size - HEADERS, _text_size - HEADERS, PE_CODE
+    pe_section ".data\0\0\0", _text_size, _data_size, _data_size, PE_DATA
+    pe_section ".stub\0\0\0", _stub_offset, _stub_size, _stub_size, PE_CODE
+    pe_section ".images\0", _images_offset, _images_size, _images_room, PE_DATA
     .balign HEADERS
 
 /* x0: the firmware's devicetree, or 1 from the UEFI stub, which has checked the board already. */
@@ -81,8 +84,7 @@ in_place:
     bl      find_core               /* w19: index of this core, or layout.cpu_count */
     adr     x1, __stack_chk_guard   /* unlike from boot to boot, as far as the counter is */
     mrs     x0, cntpct_el0
-    ldr     x2, =0x5a6b3c1d9e8f7a00
-    eor     x0, x0, x2
+    mvn     x0, x0
     str     x0, [x1]
     mov     x0, x22
     bl      boot_early
@@ -107,8 +109,8 @@ secondary_entry:
 /* w19 = index of the core with this MPIDR, and its stack. */
 find_core:
     mrs     x0, mpidr_el1
-    ldr     x1, =0xff00ffffff
-    and     x0, x0, x1
+    bic     x0, x0, #0xffffff0000000000
+    bic     x0, x0, #0x00000000ff000000
     adr     x1, layout
     ldr     w2, [x1, #LAYOUT_CPU_COUNT]
     ldr     x3, [x1, #LAYOUT_CPUS]
@@ -161,7 +163,8 @@ mmu_on:
     msr     mair_el2, x4
     tlbi    alle2
     ic      iallu
-    ldr     x5, =SCTLR_EL2_BASE
+    mov     x5, #(SCTLR_EL2_BASE & 0xffff)
+    movk    x5, #(SCTLR_EL2_BASE >> 16), lsl #16
     mrs     x6, id_aa64pfr1_el1     /* BT, bits 3:0 */
     and     x6, x6, #0xf
     cbz     x6, 1f

@@ -281,8 +281,6 @@ void trap_slow(struct cpu *cpu, uint64_t esr)
 /* An exception in the hypervisor itself, on the emergency stack. */
 void trap_own(uint64_t vector, uint64_t esr, uint64_t elr, uint64_t far)
 {
-    static const char *const kind[] = { "synchronous exception", "IRQ", "FIQ", "SError" };
-
-    panic("the hypervisor itself took a %s: pc 0x%lx, syndrome 0x%lx, address 0x%lx", kind[vector & 3u], elr,
+    panic("the hypervisor itself took exception %lu: pc 0x%lx, syndrome 0x%lx, address 0x%lx", vector, elr,
           esr, far);
 }

@@ -13,6 +13,9 @@
 /* For large variables that are not used before the MMU is on (head.S, drop_stale_lines). */
 #define HV_LATE  __attribute__((section(".bss.late")))
 
+/* Code of the UEFI stub: it runs before the hypervisor does, and is not executable once that is up. */
+#define HV_STUB  __attribute__((section(".efistub")))
+
 /* Compiled for size, away from the paths that every exit takes. */
 #define HV_COLD  __attribute__((cold, noinline))
 
