@@ -100,6 +100,7 @@ def roots_end(start: int, plan: Plan) -> int:
     return max(in_order(start, roots), in_order(start, roots[::-1]))
 
 
+BANNER_LENGTH = 190           # MESSAGE_SIZE of src/include/hv/message.h, less the line's end
 BEFORE_VECTORS = (".text.bulk", ".text.unlikely", ".text.message_format", ".text.put_number",
                   ".text.partition_index", ".text.arch_counter")
 
@@ -347,6 +348,15 @@ def _gic(plan: Plan) -> list[str]:
     return [f"    .gic = {{  /* {c_comment(gic.path)} */"] + _initialiser(fields, "        ") + ["    },"]
 
 
+def banner(plan: Plan) -> str:
+    """The first words at boot, at most BANNER_LENGTH characters; the report has the warnings in full."""
+    reckless = [p.name for p in plan.partitions if p.dma_unprotected]
+    text = plan.system.name
+    if reckless:
+        text += f"\nwarning: unprotected DMA, which reaches all memory: {', '.join(reckless)}"
+    return text[:BANNER_LENGTH]
+
+
 def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
     """dtb_sizes: bytes of each partition's devicetree, by partition index."""
     hw = plan.hardware
@@ -380,7 +390,7 @@ def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
         ("magic", "LAYOUT_MAGIC"), ("version", "LAYOUT_VERSION"),
         ("cpu_count", str(len(plan.cpus))), ("partition_count", str(len(plan.partitions))),
         ("device_count", str(len(rows))),
-        ("board", c_string(hw.name)), ("image", c_string(plan.system.name)),
+        ("board", c_string(hw.name)), ("banner", c_string(banner(plan))),
         ("hv_base", pa(plan.hv.base)), ("hv_size", f"{plan.hv.size:#x}"),
         ("el2_ttbr", f"(uint64_t){tables.el2_root}"), ("el2_tcr", f"{tables.el2_tcr:#x}"),
         ("pa_bits", str(min(plan.pa_bits, 48))), ("conduit", CONDUIT[hw.psci]),

@@ -37,7 +37,7 @@ static void prove_read_only(const struct world *world, struct proof *proof)
     const struct layout *facts = &world->layout;
 
     prove_string(world, proof, facts->board, "the board's name");
-    prove_string(world, proof, facts->image, "the image's name");
+    prove_string(world, proof, facts->banner, "what is said first");
     for (uint32_t i = 0; i < facts->device_count; i++) {
         prove_string(world, proof, world->devices[i].name, "a device's name");
     }

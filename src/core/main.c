@@ -21,7 +21,7 @@ void main_early(const void *dtb, uint64_t mpidr)
 void main_first_core(uint32_t cpu)
 {
     console_share();
-    print("%s\n", layout.image);
+    print("%s\n", layout.banner);
     partition_start_all();
     arch_start_cores();
     if (cpu >= layout.cpu_count) {

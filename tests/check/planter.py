@@ -55,7 +55,7 @@ Uart = structure("Uart", ("base", U64), ("width", U32), ("intid", U32), ("tx", U
                  ("tx_ready", U32), ("rx", U32), ("rx_status", U32), ("rx_mask", U32), ("rx_ready", U32), ("init_count", U32),
                  ("tx_pre_count", U32), ("regs", U32 * 18), ("rx_on_count", U32), ("rx_ack_used", U32))
 Layout = structure("Layout", ("magic", U64), ("version", U32), ("cpu_count", U32), ("partition_count", U32), ("device_count", U32),
-                   ("board", U64), ("image", U64), ("hv_base", U64), ("hv_size", U64), ("el2_ttbr", U64), ("el2_tcr", U64),
+                   ("board", U64), ("banner", U64), ("hv_base", U64), ("hv_size", U64), ("el2_ttbr", U64), ("el2_tcr", U64),
                    ("pa_bits", U32), ("conduit", U32), ("console_cpu", U32), ("console_irq", U32), ("vtimer_intid", U32),
                    ("ptimer_intid", U32), ("htimer_intid", U32), ("reserved", U32), ("cpus", U64), ("partitions", U64),
                    ("devices", U64), ("gic", Gic), ("uart", Uart))

@@ -826,8 +826,8 @@ def uart_written_strangely(image: Image) -> None:
 
 
 @fault("layout-read-only", says="is no text in the image")
-def image_name_nowhere(image: Image) -> None:
-    image.layout.image += 1 << 24
+def banner_nowhere(image: Image) -> None:
+    image.layout.banner += 1 << 24
 
 
 @fault("el2-image", says="does not map")

@@ -167,6 +167,7 @@ def test_disk(build, machine, tmp_path, interrupts):
         linux("[0, 1]", "bulkhead.test=disk", interrupts=interrupts, more=virtio_page()), hello("[2]")))
     one = machine(qemu(image) + ["-drive", f"if=none,id=disk,format=raw,file={disk}",
                                  "-device", "virtio-blk-device,drive=disk"], limit=180)
+    one.expect(r"^bulkhead\| warning: unprotected DMA, which reaches all memory: linux", 20)
     one.expect(r"^linux\| written by the host", 120)
     one.expect(r"self-test disk: passed", 60, never=r"self-test disk: FAILED")
     one.kill()

@@ -58,7 +58,7 @@ static const struct layout_device devices[] = {
 const struct layout layout = {
     .magic = LAYOUT_MAGIC, .version = LAYOUT_VERSION,
     .cpu_count = FAKE_CPUS, .partition_count = FAKE_PARTITIONS, .device_count = ARRAY_COUNT(devices),
-    .board = "board", .image = "image", .hv_base = { 0x40200000 }, .hv_size = 0x100000,
+    .board = "board", .banner = "image", .hv_base = { 0x40200000 }, .hv_size = 0x100000,
     .console_cpu = 0, .console_irq = 1,
     .cpus = cpus, .partitions = partitions, .devices = devices,
 };

@@ -83,7 +83,7 @@ static void build_layout(void)
 
     board = (struct layout){
         .magic = LAYOUT_MAGIC, .version = LAYOUT_VERSION, .cpu_count = CORES, .partition_count = PARTITIONS,
-        .device_count = ARRAY_COUNT(devices), .board = "board", .image = "image", .hv_base = { 0x40200000 },
+        .device_count = ARRAY_COUNT(devices), .board = "board", .banner = "image", .hv_base = { 0x40200000 },
         .hv_size = 0x100000, .el2_ttbr = 0x40210000, .pa_bits = 40, .conduit = LAYOUT_CONDUIT_SMC, .console_irq = 1,
         .vtimer_intid = 27, .ptimer_intid = 30, .htimer_intid = 26, .cpus = board_cpus, .partitions = board_partitions, .devices = devices,
         .gic = { .dist = { DIST }, .dist_size = 0x10000, .redist = { { REDIST } },

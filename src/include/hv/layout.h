@@ -166,7 +166,7 @@ struct layout {
     uint32_t partition_count;
     uint32_t device_count;
     const char *board;
-    const char *image;        /* name of the configuration folder */
+    const char *banner;       /* said first at boot, without its last \n: the configuration, warnings below it */
     pa_t     hv_base;         /* RAM kept for the hypervisor and the pristine guest images */
     uint64_t hv_size;
     uint64_t el2_ttbr;        /* TTBR0_EL2, TCR_EL2 of the main map */
