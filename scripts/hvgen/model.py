@@ -35,7 +35,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Interrupt:
-    """One interrupt of the GIC. trigger: devicetree flag cell & 0xf (1, 2 edge; 4, 8 level)."""
+    """One interrupt of the GIC, or a line of the I/O APIC. flags: devicetree flag cell & 0xf (1, 2 edge; 4, 8 level)."""
     intid: int
     flags: int
 
@@ -55,12 +55,13 @@ class Device:
     dma: bool                          # False only for compatibles known to do no DMA
     streams: tuple[int, ...] = ()      # IOMMU stream IDs
     enabled: bool = True               # status is absent, "ok" or "okay"
+    ports: tuple[Region, ...] = ()     # x86: I/O ports
 
 
 @dataclass(frozen=True)
 class Cpu:
     path: str
-    mpidr: int                         # affinity fields only
+    mpidr: int                         # affinity fields only; x86: APIC ID
     compatible: tuple[str, ...]
     enable_method: str                 # "psci", "spin-table", ""
 
@@ -80,6 +81,32 @@ class Gic:
 
 
 @dataclass(frozen=True)
+class IoApic:
+    path: str
+    region: Region
+    lines: int                         # at most 64
+    pit_line: int                      # of the 8254's channel 0, -1: the board has none
+
+
+@dataclass(frozen=True)
+class Out:
+    """A write to an I/O port; width in bytes."""
+    port: int
+    width: int
+    value: int
+
+
+@dataclass(frozen=True)
+class Pc:
+    """What an x86 board has in place of GIC, timer and PSCI."""
+    ioapic: Optional[IoApic]
+    pm_timer: int                      # I/O port, 0: none
+    tsc_hz: int                        # 0: measured at boot
+    off: tuple[Out, ...]               # writes that switch the board off
+    reset: tuple[Out, ...]
+
+
+@dataclass(frozen=True)
 class Timer:
     path: str
     virt: int                          # INTIDs of the PPIs
@@ -92,7 +119,7 @@ class Uart:
     """The hypervisor's serial port as data; the fields of struct layout_uart."""
     path: str
     kind: str                          # name in the UART table: "pl011", "ns16550", ...
-    region: Region
+    region: Region                     # x86: of I/O ports if width is 0
     intid: int                         # 0: none
     width: int
     tx: int
@@ -126,6 +153,7 @@ class Hardware:
     devices: tuple[Device, ...]        # sorted by path
     by_name: dict[str, str]            # label or alias -> path
     iommus: tuple[str, ...]            # paths of IOMMU nodes
+    pc: Optional[Pc] = None            # x86; then gic and timer are None, psci is "none"
     inputs: tuple[str, ...] = ()       # every file that was read: board.yaml, devicetree and what it includes
 
 
@@ -220,7 +248,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Vuart:
-    ipa: int
+    ipa: int                           # x86: the first of its 8 I/O ports
     intid: int
 
 
@@ -228,7 +256,7 @@ class Vuart:
 class PlanCpu:
     """A physical core in use. index: position in Plan.cpus; board_index: in Hardware.cpus."""
     board_index: int
-    mpidr: int
+    mpidr: int                         # x86: APIC ID
     redist: int                        # PA of its RD_base (GICv3), 0 for GICv2
     partition: int
     vcpu: int
@@ -250,11 +278,12 @@ class PlanPartition:
     dtb_ipa: int
     dtb_room: int                      # bytes kept free for the devicetree at dtb_ipa
     initrd: Optional[Region]           # IPA range, for /chosen
-    spis: tuple[int, ...]              # INTIDs it owns in the physical distributor (>= 32), sorted
+    spis: tuple[int, ...]              # INTIDs it owns in the physical distributor (>= 32), sorted; x86: I/O APIC lines
     ppis: tuple[int, ...]              # INTIDs 16..31
     vuart: Optional[Vuart]
     dma_unprotected: bool
     ipa_bits: int
+    ports: tuple[Region, ...] = ()     # x86: I/O ports that it owns, merged
 
 
 @dataclass(frozen=True)
@@ -268,4 +297,6 @@ class Plan:
     console_cpu: Optional[int]         # index into cpus, None: no core can take the UART's interrupt
     free: tuple[Region, ...]           # RAM that nobody got
     pa_bits: int                       # 32, 36, 40, 42, 44, 48, 52
+    vmm: Literal["", "svm", "vmx"] = ""    # x86: which CPU vendor's tables, from Kconfig
+    trampoline: int = 0                # x86: page below 1 MiB through which other cores start
     notes: tuple[str, ...] = field(default=())   # warnings to be repeated in report and boot log

@@ -7,7 +7,8 @@
  * devicetree and system.yaml. Whoever changes a struct here changes scripts/hvgen/emit_c.py and
  * src/check with it: the assertions below pin the shape, and all three compile against this file.
  *
- * All pointers are physical addresses as well: EL2 runs on an identity map.
+ * All pointers are physical addresses as well: the hypervisor runs on an identity map. What only one
+ * architecture has stands in unions, so that both have one shape.
  */
 #ifndef HV_LAYOUT_H
 #define HV_LAYOUT_H
@@ -22,6 +23,8 @@
 #define LAYOUT_MAX_VCPUS      64u   /* of one partition */
 #define LAYOUT_SPI_WORDS      32u   /* INTID 0..1023, one bit each */
 #define LAYOUT_NO_PARTITION   0xffffu
+#define LAYOUT_APIC_WORDS     8u    /* x86: APIC IDs 0..511, one bit each */
+#define LAYOUT_PORTS          (UINT64_C(1) << 63)  /* x86: I/O port n as an address of layout.devices */
 
 /* Addresses are types: a guest's (intermediate) physical address is not a physical address. */
 typedef struct { uint64_t raw; } pa_t;
@@ -32,13 +35,20 @@ typedef struct { uint64_t raw; } ipa_t;
 
 enum layout_irq_mode { LAYOUT_IRQ_VIRTUAL = 0, LAYOUT_IRQ_DIRECT = 1 };
 enum layout_on_fault { LAYOUT_FAULT_STOP = 0, LAYOUT_FAULT_RESTART = 1, LAYOUT_FAULT_RESET_BOARD = 2 };
+enum layout_vendor   { LAYOUT_VENDOR_NONE = 0, LAYOUT_VENDOR_SVM = 1, LAYOUT_VENDOR_VMX = 2 };
 enum layout_conduit  { LAYOUT_CONDUIT_SMC = 0, LAYOUT_CONDUIT_HVC = 1, LAYOUT_CONDUIT_NONE = 2 };
 
 /* One physical core that the layout uses. layout.cpus is in the order of the board's /cpus node. */
 struct layout_cpu {
-    uint64_t mpidr;      /* Aff3.Aff2.Aff1.Aff0 as in MPIDR_EL1, without bits 31, 30, 24 */
-    uint64_t stack_top;  /* top of this core's EL2 stack; the page below the stack is unmapped */
-    pa_t     redist;     /* GICv3: RD_base of this core's redistributor; GICv2: 0 */
+    union {
+        uint64_t mpidr;    /* Aff3.Aff2.Aff1.Aff0 as in MPIDR_EL1, without bits 31, 30, 24 */
+        uint64_t apic_id;  /* x86: x2APIC ID, below 64 * LAYOUT_APIC_WORDS */
+    };
+    uint64_t stack_top;  /* top of this core's stack in the hypervisor; the page below the stack is unmapped */
+    union {
+        pa_t redist;     /* GICv3: RD_base of this core's redistributor; GICv2: 0 */
+        pa_t vmm;        /* x86: two writable pages. SVM: VMCB, host save area; VMX: VMXON region, VMCS */
+    };
     uint16_t partition;  /* index into layout.partitions */
     uint16_t vcpu;       /* index into its vcpus */
     uint32_t reserved;
@@ -46,8 +56,11 @@ struct layout_cpu {
 _Static_assert(sizeof(struct layout_cpu) == 32, "layout ABI");
 
 struct layout_vcpu {
-    uint64_t vmpidr;     /* VMPIDR_EL2: bit 31 set, Aff0 = vcpu index below 16, Aff1 above */
-    uint64_t mpidr;      /* of the physical core it is pinned to (copy of layout.cpus[cpu].mpidr) */
+    uint64_t vmpidr;     /* VMPIDR_EL2: bit 31 set, Aff0 = vcpu index below 16, Aff1 above; x86: 0 */
+    union {              /* of the physical core it is pinned to (copy of layout.cpus[cpu]) */
+        uint64_t mpidr;
+        uint64_t apic_id;  /* the guest sees it too */
+    };
     uint32_t cpu;        /* index into layout.cpus */
     uint32_t reserved;
 };
@@ -82,22 +95,41 @@ struct layout_sgi {
 _Static_assert(sizeof(struct layout_sgi) == 16, "layout ABI");
 
 struct layout_vuart {
-    ipa_t    base;    /* of its 4 KiB page, which stage 2 leaves unmapped */
-    uint32_t intid;   /* 0: the partition has no virtual UART */
+    ipa_t    base;    /* of its 4 KiB page, which stage 2 leaves unmapped; x86: the first of its 8 I/O ports */
+    uint32_t intid;   /* 0: the partition has no virtual UART; x86: line of the I/O APIC */
     uint32_t reserved;
 };
 _Static_assert(sizeof(struct layout_vuart) == 16, "layout ABI");
 
+/* What a partition on x86 has beside the rest. */
+struct layout_pc_partition {
+    const uint8_t *io_bitmap;   /* SVM: IOPM, 12 KiB (APM 2 15.10); VMX: bitmaps A and B, 8 KiB (SDM 3 25.6.4) */
+    const uint8_t *msr_bitmap;  /* SVM: MSRPM, 8 KiB (APM 2 15.11); VMX: MSR bitmaps, 4 KiB (SDM 3 25.6.9) */
+    uint64_t lines;             /* of the I/O APIC that it owns, one bit each */
+    uint64_t apic_ids[LAYOUT_APIC_WORDS];  /* of its cores, one bit each */
+    uint64_t reserved[5];
+};
+_Static_assert(sizeof(struct layout_pc_partition) == 128, "layout ABI");
+
 struct layout_partition {
     const char *name;
-    uint64_t vttbr;         /* VTTBR_EL2: VMID in 63:48, physical address of the root */
-    uint64_t vtcr;          /* VTCR_EL2, complete */
-    uint64_t loader_ttbr;   /* TTBR0_EL2 while its images are copied: main map + its RAM, writable */
+    union {
+        uint64_t vttbr;     /* VTTBR_EL2: VMID in 63:48, physical address of the root */
+        uint64_t nested;    /* SVM: nCR3; VMX: EPTP, complete */
+    };
+    union {
+        uint64_t vtcr;      /* VTCR_EL2, complete */
+        uint64_t asid;      /* SVM: ASID; VMX: VPID; from 1 */
+    };
+    union {                 /* the hypervisor's map while images are copied: main map + its RAM, writable */
+        uint64_t loader_ttbr;  /* TTBR0_EL2 */
+        uint64_t loader_cr3;
+    };
     uint64_t *root;         /* direct: the root as a writable array, to be withdrawn; else NULL */
     uint32_t root_count;    /* entries of root; 0 if root is NULL */
     uint32_t irq_mode;      /* enum layout_irq_mode */
     ipa_t    entry;         /* first instruction of vcpu 0 */
-    ipa_t    dtb;           /* its x0 */
+    ipa_t    dtb;           /* its x0; x86: its ebx, struct hvm_start_info */
     const struct layout_vcpu   *vcpus;
     const struct layout_memory *memory;
     const struct layout_image  *images;
@@ -109,13 +141,16 @@ struct layout_partition {
     struct layout_vuart vuart;
     uint32_t ppi_mask;      /* bit n = INTID n (16..31) is the guest's to program */
     uint32_t yaml_line;     /* where system.yaml describes it */
-    uint32_t spi[LAYOUT_SPI_WORDS];  /* INTIDs it owns in the physical distributor, 32..1019; word 0 is 0 */
+    union {
+        uint32_t spi[LAYOUT_SPI_WORDS];  /* INTIDs it owns in the physical distributor, 32..1019; word 0 is 0 */
+        struct layout_pc_partition pc;
+    };
 };
 _Static_assert(sizeof(struct layout_partition) == 104 + 16 + 16 + 8 + 128, "layout ABI");
 
 /* What lies where on the board: for fault reports only. Sorted by base. */
 struct layout_device {
-    pa_t        base;
+    pa_t        base;       /* x86: LAYOUT_PORTS + the first I/O port for a range of ports */
     uint64_t    size;
     const char *name;       /* devicetree path */
     uint16_t    owner;      /* index into layout.partitions, or LAYOUT_NO_PARTITION */
@@ -138,6 +173,48 @@ struct layout_gic {
 };
 _Static_assert(sizeof(struct layout_gic) == 128, "layout ABI");
 
+/* x86: CPUID as guests see it, (native & keep) | set, in the order eax, ebx, ecx, edx; for all subleaves. */
+struct layout_cpuid {
+    uint32_t keep[4], set[4];
+};
+
+/* x86: what happens to a trapped MSR that the hypervisor's code does not know by itself. */
+enum layout_msr_action { LAYOUT_MSR_REFUSE = 0, LAYOUT_MSR_VALUE = 1, LAYOUT_MSR_IGNORE = 1 };
+struct layout_msr {
+    uint32_t first, last;   /* inclusive; ranges are sorted and disjoint; anything else gets #GP(0) */
+    uint32_t read;          /* LAYOUT_MSR_VALUE: reads `value` */
+    uint32_t write;         /* LAYOUT_MSR_IGNORE: nothing happens */
+    uint64_t value;
+};
+_Static_assert(sizeof(struct layout_msr) == 24, "layout ABI");
+
+/* x86: one write to an I/O port, of `width` bytes. */
+struct layout_out {
+    uint16_t port, width;
+    uint32_t value;
+};
+_Static_assert(sizeof(struct layout_out) == 8, "layout ABI");
+
+/* x86: the board beside its cores, memory and devices. */
+struct layout_pc {
+    pa_t     ioapic;            /* registers of the one I/O APIC, 0: none; guests see it at the same address */
+    uint32_t ioapic_lines;      /* at most 64 */
+    uint32_t pit_line;          /* of the 8254's channel 0, which is the hypervisor's alarm; LAYOUT_NO_LINE: none */
+    uint64_t tsc_hz;            /* 0: measured against the PM timer */
+    pa_t     trampoline;        /* page below 1 MiB through which other cores start; executable, not writable */
+    const struct layout_cpuid *cpuid;  /* leaves 0.., then 0x40000000.., then 0x80000000.. */
+    const struct layout_msr   *msrs;
+    const struct layout_out   *off;    /* writes that switch the board off, then those that reset it */
+    uint32_t cpuid_basic, cpuid_hypervisor, cpuid_extended;  /* leaves of each; others read 0 */
+    uint32_t msr_count;
+    uint32_t off_count, reset_count;
+    uint32_t pm_timer;          /* its I/O port (ACPI 6.5 4.8.3.3), 24 bits at 3.579545 MHz; 0: none */
+    uint32_t vendor;            /* enum layout_vendor: whose format the tables have */
+    uint32_t reserved[10];
+};
+#define LAYOUT_NO_LINE  0xffu
+_Static_assert(sizeof(struct layout_pc) == 128, "layout ABI");
+
 /*
  * The hypervisor's serial port, as data: a character may be sent when (tx_status & tx_mask) == tx_ready,
  * after the writes of `tx_pre`; one has come when (rx_status & rx_mask) == rx_ready. Register fields are
@@ -146,8 +223,8 @@ _Static_assert(sizeof(struct layout_gic) == 128, "layout ABI");
 struct layout_reg { uint32_t offset; uint32_t value; };
 struct layout_uart {
     pa_t     base;
-    uint32_t width;           /* bytes of an access: 1 or 4; 2: reads have 2 bytes, writes 1 (SCIF) */
-    uint32_t intid;           /* receive interrupt, 0: none */
+    uint32_t width;           /* bytes of an access: 1 or 4; 2: reads have 2 bytes, writes 1 (SCIF); 0: I/O ports */
+    uint32_t intid;           /* receive interrupt (x86: line of the I/O APIC), 0: none */
     uint32_t tx, tx_status, tx_mask, tx_ready;
     uint32_t rx, rx_status, rx_mask, rx_ready;
     uint32_t init_count, tx_pre_count;
@@ -169,10 +246,13 @@ struct layout {
     const char *banner;       /* said first at boot, without its last \n: the configuration, warnings below it */
     pa_t     hv_base;         /* RAM kept for the hypervisor and the pristine guest images */
     uint64_t hv_size;
-    uint64_t el2_ttbr;        /* TTBR0_EL2, TCR_EL2 of the main map */
-    uint64_t el2_tcr;
+    union {
+        uint64_t el2_ttbr;    /* TTBR0_EL2, TCR_EL2 of the main map */
+        uint64_t host_cr3;
+    };
+    uint64_t el2_tcr;         /* x86: 0 */
     uint32_t pa_bits;         /* physical address bits that the tables use: the CPU must have them */
-    uint32_t conduit;         /* enum layout_conduit, of the board's PSCI */
+    uint32_t conduit;         /* enum layout_conduit, of the board's PSCI; x86: LAYOUT_CONDUIT_NONE */
     uint32_t console_cpu;     /* index into cpus of the core that takes the UART's interrupt */
     uint32_t console_irq;     /* 1: there is such a core (one that is not `direct`) */
     uint32_t vtimer_intid;    /* PPIs of the generic timer, as INTIDs */
@@ -182,7 +262,10 @@ struct layout {
     const struct layout_cpu       *cpus;
     const struct layout_partition *partitions;
     const struct layout_device    *devices;
-    struct layout_gic  gic;
+    union {
+        struct layout_gic gic;
+        struct layout_pc  pc;
+    };
     struct layout_uart uart;
 };
 _Static_assert(sizeof(struct layout) == 128 + 128 + 136, "layout ABI");
