@@ -35,9 +35,22 @@ Q := @
 say = printf '  %-7s %s\n'
 endif
 
+# ---------------------------------------------------------------- goals that build nothing
+
+NO_BUILD := help setup fetch lint unit clean distclean print-%
+ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
+-include $(O)/.config
+endif
+
 # ---------------------------------------------------------------- compilers
 
-CROSS_COMPILE ?= aarch64-linux-gnu-
+# The architecture stands in .config; make reads this file anew once it has made that.
+ARCH := $(if $(CONFIG_X86),x86,arm64)
+MACHINE-arm64 := aarch64
+MACHINE-x86   := x86_64
+TRIPLE := $(MACHINE-$(ARCH))-linux-gnu
+# A prefix is only needed where the compiler of this machine makes other code.
+CROSS_COMPILE ?= $(if $(filter $(MACHINE-$(ARCH)),$(shell uname -m)),,$(TRIPLE)-)
 # A tool named on the command line or in the environment wins; make's own defaults do not count.
 tool = $(if $(filter default undefined,$(origin $(1))),$(2),$($(1)))
 ifneq ($(LLVM),)
@@ -52,30 +65,24 @@ OBJCOPY := $(call tool,OBJCOPY,$(CROSS_COMPILE)objcopy)
 HOSTCC  := $(call tool,HOSTCC,gcc)
 endif
 ifneq ($(findstring clang,$(CC)),)
-TARGET_FLAG := --target=aarch64-linux-gnu
+TARGET_FLAG := --target=$(TRIPLE)
 endif
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef \
         -Wwrite-strings -Werror
 
-# ---------------------------------------------------------------- goals that build nothing
-
-NO_BUILD := help setup fetch lint unit clean distclean print-%
-ifneq ($(filter-out $(NO_BUILD),$(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))),)
--include $(O)/.config
-endif
-
 # ---------------------------------------------------------------- targets for people
 
-.PHONY: help all image run smoke test bench setup fetch menuconfig defconfig savedefconfig olddefconfig \
+.PHONY: help all image run smoke test test-long bench setup fetch menuconfig defconfig savedefconfig olddefconfig \
         check show report lint unit gen reject checker system clean distclean compile_commands FORCE
 
 help:
 	@echo 'Bulkhead: from a devicetree and a YAML file to isolated partitions.'
 	@echo
-	@echo '  make run             build configs/demo and start it under QEMU (Ctrl-a ? for help, Ctrl-b x ends)'
+	@echo '  make run             build configs/demo and start it under QEMU (Ctrl-a ? for help, Ctrl-b x ends);'
+	@echo '                       CONFIG=configs/demo-x86: the same on x86-64'
 	@echo '  make smoke           the same unattended: exit 0 when both guests answer'
-	@echo '  make test            all tests; parts: lint unit gen reject checker system'
+	@echo '  make test            all tests; parts: lint unit gen reject checker build system'
 	@echo '  make bench           exact instruction counts against the recorded baseline'
 	@echo
 	@echo '  make all             bulkhead.elf, .bin, .itb, plan.json, report.html into O   (also: image)'
@@ -87,10 +94,10 @@ help:
 	@echo
 	@echo '  CONFIG=FOLDER        defconfig + system.yaml, anywhere (default configs/demo)'
 	@echo '  O=FOLDER             output, anywhere (default build/<name of CONFIG>)'
-	@echo '  CROSS_COMPILE=PREFIX (default aarch64-linux-gnu-)   LLVM=1 or CC=clang   V=1: show commands'
+	@echo '  CROSS_COMPILE=PREFIX (default: by architecture)   LLVM=1 or CC=clang   V=1: show commands'
 	@echo '  LINUX_KERNEL=FILE LINUX_INITRD=FILE   in place of Debian'"'"'s (for $${LINUX_KERNEL} in system.yaml)'
 
-OUTPUTS := $(O)/bulkhead.elf $(O)/bulkhead.bin $(O)/bulkhead.itb $(O)/plan.json
+PACKED  := bulkhead.elf bulkhead.bin $(if $(filter arm64,$(ARCH)),bulkhead.itb)
 all image: $(O)/image.stamp $(O)/compile_commands.json
 
 # ---------------------------------------------------------------- set-up: packages, Linux
@@ -106,19 +113,25 @@ SETUP := $(CACHE)/setup-build.stamp
 
 setup: $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
 
+LINUX-arm64 := $(CACHE)
+LINUX-x86   := $(CACHE)/x86
+KERNEL-arm64 := Image
+KERNEL-x86   := bzImage
 ifneq ($(origin LINUX_KERNEL)$(origin LINUX_INITRD),undefinedundefined)
 FETCHED :=
+FETCHED_ALL :=
 else
-FETCHED := $(CACHE)/fetch.stamp
+FETCHED := $(CACHE)/fetch-$(ARCH).stamp
+FETCHED_ALL := $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-x86.stamp
 endif
-LINUX_KERNEL ?= $(abspath $(CACHE))/Image
-LINUX_INITRD ?= $(abspath $(CACHE))/initrd.gz
+LINUX_KERNEL ?= $(abspath $(LINUX-$(ARCH)))/$(KERNEL-$(ARCH))
+LINUX_INITRD ?= $(abspath $(LINUX-$(ARCH)))/initrd.gz
 export LINUX_KERNEL LINUX_INITRD
 
-$(CACHE)/fetch.stamp: scripts/fetch guests/linux/init $(wildcard guests/linux/tests/*) | $(SETUP)
-	@scripts/fetch --cache $(CACHE)
+$(CACHE)/fetch-%.stamp: scripts/fetch guests/linux/init $(wildcard guests/linux/tests/*) | $(SETUP)
+	@scripts/fetch --arch $* --cache $(LINUX-$*)
 	@touch $@
-fetch: $(CACHE)/fetch.stamp
+fetch: $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-x86.stamp
 
 # ---------------------------------------------------------------- Kconfig
 
@@ -138,10 +151,13 @@ menuconfig defconfig savedefconfig olddefconfig: | $(SETUP)
 
 PREFIX_MAP := -ffile-prefix-map=$(abspath $(O))=. -ffile-prefix-map=$(O)=. -ffile-prefix-map=$(CURDIR)=.
 
-CFLAGS := $(TARGET_FLAG) -std=c11 -Os -ffunction-sections -g $(PREFIX_MAP) \
-          -ffreestanding -fno-common -fno-pic -fno-pie -mgeneral-regs-only -mstrict-align -mcmodel=tiny \
-          -march=armv8-a -mno-outline-atomics -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-strict-aliasing \
-          -mbranch-protection=$(if $(CONFIG_POINTER_AUTHENTICATION),standard,$(if $(CONFIG_BRANCH_PROTECTION),bti,none)) \
+CFLAGS-arm64 := -fno-pic -fno-pie -mgeneral-regs-only -mstrict-align -mcmodel=tiny -march=armv8-a -mno-outline-atomics \
+          -mbranch-protection=$(if $(CONFIG_POINTER_AUTHENTICATION),standard,$(if $(CONFIG_BRANCH_PROTECTION),bti,none))
+# The code finds its data relative to itself, as firmware may start it anywhere; it is then moved to its place.
+CFLAGS-x86 := -m64 -march=x86-64 -fpie -fvisibility=hidden -mcmodel=small -mno-red-zone -mgeneral-regs-only \
+          -mskip-rax-setup -fcf-protection=none
+CFLAGS := $(TARGET_FLAG) -std=c11 -Os -ffunction-sections -g $(PREFIX_MAP) -ffreestanding -fno-common $(CFLAGS-$(ARCH)) \
+          -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-strict-aliasing \
           $(if $(CONFIG_STACK_PROTECTOR),-fstack-protector-strong -mstack-protector-guard=global,-fno-stack-protector) \
           $(WARN) -Wframe-larger-than=1024
 SPEED := -O2
@@ -213,10 +229,10 @@ $(O)/obj/gen/images.o: $(O)/images.S $(O)/obj/gen/blobs.stamp $(O)/obj/command
 GEN_OBJS := $(addprefix $(O)/obj/gen/,layout.o tables.o images.o)
 $(foreach object,$(GEN_OBJS),$(eval -include $(object:.o=.d)))
 
-$(O)/bulkhead.unchecked.elf: $(O)/core.o $(GEN_OBJS) $(O)/sizes.ld src/arch/arm64/hv.ld
+$(O)/bulkhead.unchecked.elf: $(O)/core.o $(GEN_OBJS) $(O)/sizes.ld src/arch/$(ARCH)/hv.ld
 	@$(say) LD $@
 	$(Q)$(LD) -nostdlib -static --build-id=none -z noexecstack -z max-page-size=4096 --fatal-warnings \
-	    -L $(O) -T src/arch/arm64/hv.ld -Map $(O)/bulkhead.map -o $@ $(O)/core.o $(GEN_OBJS)
+	    -L $(O) -T src/arch/$(ARCH)/hv.ld -Map $(O)/bulkhead.map -o $@ $(O)/core.o $(GEN_OBJS)
 
 # ---------------------------------------------------------------- the checker, and what it lets through
 
@@ -226,12 +242,12 @@ HOSTCFLAGS := -std=c11 -O2 -g $(WARN) -D_GNU_SOURCE
 
 HVCHECK ?= $(HOST_O)/hvcheck
 $(O)/image.stamp: $(O)/bulkhead.unchecked.elf $(HVCHECK) $(GENERATOR)
-	@rm -rf $(O)/unchecked $(OUTPUTS:$(O)/plan.json=); mkdir -p $(O)/unchecked
+	@rm -rf $(O)/unchecked $(addprefix $(O)/,bulkhead.elf bulkhead.bin bulkhead.itb); mkdir -p $(O)/unchecked
 	@$(say) IMAGE $(O)/bulkhead.elf
 	$(Q)scripts/bulkhead image $(O)/bulkhead.unchecked.elf -O $(O)/unchecked
 	@$(say) CHECK $(O)/bulkhead.elf
 	$(Q)$(HVCHECK) --quiet --json $(O)/check.json $(CONFIG) $(O)/unchecked/bulkhead.elf
-	@cd $(O) && mv unchecked/bulkhead.elf unchecked/bulkhead.bin unchecked/bulkhead.itb . && rm -rf unchecked
+	@cd $(O) && mv $(addprefix unchecked/,$(PACKED)) . && rm -rf unchecked
 	@touch $@
 
 $(O)/compile_commands.json: src/objects.mk $(O)/obj/command scripts/compile-commands
@@ -247,10 +263,12 @@ run: all | $(CACHE)/setup-run.stamp
 smoke: all | $(CACHE)/setup-run.stamp
 	@$(PYTHON) tests/system/smoke.py $(CONFIG) $(O)
 
-test unit gen reject checker system lint: | $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
-test gen reject checker system: | $(FETCHED)
+test test-long unit gen reject checker system lint: | $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
+test test-long gen reject checker system: | $(FETCHED_ALL)
 test unit gen reject checker system lint:
 	@tests/run $(if $(filter test,$@),all,$@)
+test-long:
+	@tests/run --long system
 
 bench: | $(CACHE)/setup-run.stamp $(CACHE)/setup-build.stamp
 	@$(PYTHON) bench/bench.py

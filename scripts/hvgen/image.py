@@ -132,7 +132,7 @@ def make_fit(flat: Flat, source: str, keys: str = "", key: str = "", public: str
 
 
 def make_image(elf_path: str, out_dir: str, keys: str = "", key: str = "", public: str = "") -> list[str]:
-    """bulkhead.elf (with its checksum), bulkhead.bin and bulkhead.itb in out_dir; returns what changed.
+    """bulkhead.elf (with its checksum), bulkhead.bin and, for ARM64, bulkhead.itb in out_dir; returns what changed.
 
     The FIT's source, bulkhead.its, was generated and stands beside the linked ELF.
     """
@@ -141,12 +141,14 @@ def make_image(elf_path: str, out_dir: str, keys: str = "", key: str = "", publi
     try:
         data = with_checksum(data)
         flat = flatten(data)
+        fit_too = ELFFile(BytesIO(data))["e_machine"] != "EM_X86_64"
     except (ELFError, struct.error) as error:
         raise ImageError(f"{elf_path}: damaged ELF file: {error}") from error
     except ImageError as error:
         raise ImageError(f"{elf_path}: {error}") from error
-    with open(os.path.join(os.path.dirname(elf_path), FIT_SOURCE), encoding="utf-8") as text:
-        fit = make_fit(flat, text.read(), keys, key, public)
-    files = {os.path.join(out_dir, "bulkhead.elf"): data,
-             os.path.join(out_dir, "bulkhead.bin"): flat.data, os.path.join(out_dir, "bulkhead.itb"): fit}
-    return [path for path, content in files.items() if write_if_changed(path, content)]
+    files = {"bulkhead.elf": data, "bulkhead.bin": flat.data}
+    if fit_too:
+        with open(os.path.join(os.path.dirname(elf_path), FIT_SOURCE), encoding="utf-8") as text:
+            files["bulkhead.itb"] = make_fit(flat, text.read(), keys, key, public)
+    paths = {os.path.join(out_dir, name): content for name, content in files.items()}
+    return [path for path, content in paths.items() if write_if_changed(path, content)]
