@@ -7,6 +7,8 @@ from typing import Iterator, Optional
 from .fdt import Node, join
 from .model import Region
 
+IO_PORTS = "bulkhead,io-ports"                    # x86: the node's `reg` counts I/O ports
+
 
 def split(cells: tuple[int, ...], widths: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """Rows of numbers of these widths (in cells); an unfinished row at the end is left out."""
@@ -24,7 +26,7 @@ def split(cells: tuple[int, ...], widths: tuple[int, ...]) -> Iterator[tuple[int
 def regs(node: Node) -> tuple[Region, ...]:
     """The node's registers; empty if it sits on a bus that is not memory (I2C, SPI, PCI, CPU numbers)."""
     bus = node.parent
-    if bus is None or "reg" not in node or bus.size_cells == 0:
+    if bus is None or "reg" not in node or bus.size_cells == 0 or IO_PORTS in node:
         return ()
     found = []
     for address, size in split(node.cells("reg"), (bus.address_cells, bus.size_cells)):
@@ -32,6 +34,14 @@ def regs(node: Node) -> tuple[Region, ...]:
         if base is not None and size and base + size <= 1 << 64:
             found.append(Region(base, size))
     return tuple(found)
+
+
+def ports(node: Node) -> tuple[Region, ...]:
+    """x86: the node's I/O ports. There is one space of them, so no bus translates."""
+    bus = node.parent
+    if bus is None or IO_PORTS not in node:
+        return ()
+    return tuple(Region(base, size) for base, size in split(node.cells("reg"), (bus.address_cells, bus.size_cells)) if size)
 
 
 def to_cpu(bus: Node, address: int) -> Optional[int]:

@@ -8,23 +8,27 @@
     console: /soc/serial@1000                   # path, label or alias; default: the devicetree's stdout-path
     psci: smc                                   # smc, hvc or none, where the firmware adds the node
     redistributor-stride: 256 KiB               # GICv4, where the devicetree does not say it
+    poweroff: [{port: 0x604, width: 2, value: 0x2000}]   # x86: writes to I/O ports that switch the board off
+    reset: [{port: 0xcf9, width: 1, value: 0x6}]         # x86: and that reset it
 """
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
 
 import ruamel.yaml
 
 from .diag import Diagnostic, Refused, did_you_mean
-from .model import Region, Span
+from .model import Out, Region, Span
 
-KEYS = ("description", "devicetree", "memory", "firmware", "console", "psci", "redistributor-stride")
+KEYS = ("description", "devicetree", "memory", "firmware", "console", "psci", "redistributor-stride", "poweroff", "reset")
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 Conduit = Literal["smc", "hvc", "none", ""]
 CONDUITS: dict[str, Conduit] = {"smc": "smc", "hvc": "hvc", "none": "none"}
+OUT_KEYS = ("port", "width", "value")
+MOST_OUTS = 16
 SIZE = re.compile(r"(0x[0-9a-fA-F_]+|[0-9][0-9_]*)\s*(B|KiB|MiB|GiB|TiB)?")
 
 
@@ -41,6 +45,9 @@ class BoardFile:
     devicetree_span: Span = Span("")
     psci: Conduit = ""                             # empty: the devicetree's
     redist_stride: int = 0
+    poweroff: tuple[Out, ...] = ()
+    reset: tuple[Out, ...] = ()
+    keys: dict[str, Span] = field(default_factory=dict)   # where each key stands
 
 
 class _Reader:
@@ -110,6 +117,24 @@ class _Reader:
             found.append((Region(base, size), self.text(entry["what"], "what") if "what" in entry else "firmware"))
         return tuple(found)
 
+    def outs(self, node: Any, key: str) -> tuple[Out, ...]:
+        """Writes to I/O ports, in their order."""
+        if not isinstance(node, ruamel.yaml.nodes.SequenceNode) or not 1 <= len(node.value) <= MOST_OUTS:
+            self.refuse(self.span(node), f"'{key}' must be a list of 1 to {MOST_OUTS} entries {{port: ..., width: ..., value: ...}}")
+            return ()
+        found = []
+        for item in node.value:
+            entry = self.mapping(item, OUT_KEYS, f"an entry of '{key}'")
+            if not all(name in entry for name in OUT_KEYS):
+                self.refuse(self.span(item), f"an entry of '{key}' needs port, width and value")
+                continue
+            port, width, value = (self.number(entry[name], name) for name in OUT_KEYS)
+            if width not in (1, 2, 4) or port + width > 0x10000 or value >> 8 * width:
+                self.refuse(self.span(item), f"an entry of '{key}' must be a port up to 0xffff, a width of 1, 2 or 4 bytes, "
+                                             "and a value that fits in it")
+            found.append(Out(port, width, value))
+        return tuple(found)
+
 
 def read(folder: str) -> BoardFile:
     """Read <folder>/board.yaml."""
@@ -127,7 +152,10 @@ def read(folder: str) -> BoardFile:
         console=reader.text(keys["console"], "console") if "console" in keys else "",
         console_span=reader.span(keys["console"]) if "console" in keys else Span(file),
         psci=reader.conduit(keys["psci"]) if "psci" in keys else "",
-        redist_stride=reader.number(keys["redistributor-stride"], "redistributor-stride") if "redistributor-stride" in keys else 0)
+        redist_stride=reader.number(keys["redistributor-stride"], "redistributor-stride") if "redistributor-stride" in keys else 0,
+        poweroff=reader.outs(keys["poweroff"], "poweroff") if "poweroff" in keys else (),
+        reset=reader.outs(keys["reset"], "reset") if "reset" in keys else (),
+        keys={name: reader.span(value) for name, value in keys.items()})
     if reader.wrong:
         raise Refused(reader.wrong)
     return board

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from typing import Iterable, Literal, Optional
 
-from . import addresses, boardfile, interrupts, nodma, uarts
+from . import addresses, boardfile, hardware_x86, interrupts, nodma, uarts
 from .boardfile import BoardFile
 from .diag import Diagnostic, Refused, did_you_mean
 from .fdt import FdtError, Node, Tree, parse
@@ -97,7 +97,8 @@ def from_devicetree(blob: bytes, name: str, folder: str, board: BoardFile) -> Ha
     except FdtError as error:
         raise Refused([Diagnostic("BOARD-DEVICETREE", place, f"this is not a devicetree: {error}")]) from error
     wrong: list[Diagnostic] = []
-    gic_node = find_gic(tree)
+    pc_board = hardware_x86.is_pc(tree)
+    controller = hardware_x86.find_ioapic(tree) if pc_board else find_gic(tree)
     labels = _labels(tree)
     cpus = _cpus(tree)
     memory = merge(board.memory or tree_memory(tree))
@@ -107,20 +108,25 @@ def from_devicetree(blob: bytes, name: str, folder: str, board: BoardFile) -> Ha
         wrong.append(Diagnostic("BOARD-NO-MEMORY", Span(board.file), "neither the devicetree nor board.yaml says where the RAM is",
                                 ((place, "boot loaders fill it in on this board"),),
                                 "add 'memory: [{base: ..., size: ...}]' to board.yaml"))
-    gic = timer = None
-    if gic_node is None:
+    gic = timer = pc = None
+    if pc_board:
+        pc = hardware_x86.describe(tree, board, wrong)
+    elif controller is None:
         wrong.append(Diagnostic("BOARD-NO-GIC", place, "the board has no GICv2 or GICv3", ((None, _controllers(tree)),)))
     else:
-        gic = _gic(tree, gic_node, board, place, wrong)
-        timer = _timer(tree, gic_node, place, wrong)
-    uart = _uart(tree, gic_node, board, wrong)
+        gic = _gic(tree, controller, board, place, wrong)
+        timer = _timer(tree, controller, place, wrong)
+    if not pc_board:
+        wrong += [Diagnostic("BOARD-FILE", board.keys[key], f"'{key}' is for x86 boards: on this one it is PSCI's", fix="remove it")
+                  for key in ("poweroff", "reset") if key in board.keys]
+    uart = _uart(tree, controller, board, wrong)
     if wrong:
         raise Refused(wrong)
     return Hardware(
         name=name, folder=folder, dtb_file=board.devicetree, dtb=blob,
         model=tree.root.string("model") or tree.root.string("compatible"),
-        memory=memory, reserved=_reserved(tree, board), cpus=cpus, gic=gic, timer=timer, psci=board.psci or tree_psci(tree), uart=uart,
-        devices=_devices(tree, gic_node, labels), by_name={n: path for path, names in labels.items() for n in names},
+        memory=memory, reserved=_reserved(tree, board), cpus=cpus, gic=gic, timer=timer, psci="none" if pc else board.psci or tree_psci(tree), uart=uart, pc=pc,
+        devices=_devices(tree, controller, labels, pc_board), by_name={n: path for path, names in labels.items() for n in names},
         iommus=tuple(sorted(n.path for n in tree.nodes.values() if "#iommu-cells" in n and n.enabled)))
 
 
@@ -176,8 +182,9 @@ def _cpus(tree: Tree) -> tuple[Cpu, ...]:
     found = []
     for node in parent.children if parent else ():
         if node.string("device_type") == "cpu" and node.usable and "reg" in node:
-            mpidr = next(addresses.split(node.cells("reg"), (parent.address_cells if parent else 1,)), (0,))[0]
-            found.append(Cpu(node.path, mpidr & AFFINITY, node.compatible, node.string("enable-method")))
+            number = next(addresses.split(node.cells("reg"), (parent.address_cells if parent else 1,)), (0,))[0]
+            mask = 0xffffffff if node.is_a(*hardware_x86.CPUS) else AFFINITY
+            found.append(Cpu(node.path, number & mask, node.compatible, node.string("enable-method")))
     return tuple(found)
 
 
@@ -271,7 +278,7 @@ def console_of(tree: Tree, gic: Optional[Node]) -> Optional[Uart]:
 
 
 def _describe_uart(tree: Tree, gic: Optional[Node], node: Node) -> Optional[Uart]:
-    regs = addresses.regs(node)
+    regs = addresses.regs(node) or addresses.ports(node)
     if not regs:
         return None
     raised = interrupts.of_node(tree, gic, node) if gic else ()
@@ -293,17 +300,19 @@ def streams(tree: Tree, node: Node) -> tuple[int, ...]:
     return tuple(spec[0] for _, spec in interrupts.references(tree, node.cells("iommus"), "#iommu-cells") if spec)
 
 
-def _devices(tree: Tree, gic: Optional[Node], labels: dict[str, tuple[str, ...]]) -> tuple[Device, ...]:
+def _devices(tree: Tree, gic: Optional[Node], labels: dict[str, tuple[str, ...]], pc_board: bool) -> tuple[Device, ...]:
+    """Also what has no registers in memory, if something raises or names it; on a PC, PCI functions in any case."""
     found = []
     for node in tree.nodes.values():
         if node.parent is None or _no_device(node):
             continue
         regs = addresses.regs(node)
         raised = _raised(tree, gic, node)
-        if regs or raised or node.path in labels:
+        ports = addresses.ports(node)
+        if regs or ports or raised or node.path in labels or pc_board and "reg" in node:
             found.append(Device(
                 path=node.path, labels=labels.get(node.path, ()), compatible=node.compatible, regs=regs, interrupts=raised,
-                dma=nodma.does_dma(node), streams=streams(tree, node), enabled=node.enabled))
+                dma=nodma.does_dma(node), streams=streams(tree, node), enabled=node.enabled, ports=ports))
     return tuple(sorted(found, key=lambda device: device.path))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which interrupts of the GIC a node raises (Devicetree Specification 2.4).
+"""Which interrupts of the GIC a node raises (Devicetree Specification 2.4); on x86, of the I/O APIC.
 
 `interrupts` with an inherited parent, `interrupts-extended`, and nexus nodes (`interrupt-map`) are followed
 to the GIC.  Interrupts that end at another controller (a GPIO block, say) are not the GIC's: that controller
@@ -18,6 +18,8 @@ from .model import Interrupt
 TRANSPARENT = ("fsl,imx8mq-gpc", "fsl,imx8mm-gpc", "fsl,imx8mn-gpc", "fsl,imx8mp-gpc", "fsl,imx7d-gpc",
                "nvidia,tegra210-ictlr", "nvidia,tegra124-ictlr", "nvidia,tegra30-ictlr",
                "mediatek,mt6577-sysirq")
+
+IOAPIC = ("intel,ioapic",)
 
 DEPTH = 8  # of controllers behind each other; a loop in a broken tree ends there
 
@@ -77,7 +79,7 @@ def references(tree: Tree, cells: tuple[int, ...], count_prop: str) -> Iterator[
 
 def _resolve(tree: Tree, gic: Node, controller: Node, unit: tuple[int, ...], spec: tuple[int, ...], depth: int) -> Optional[Interrupt]:
     if controller is gic:
-        return decode(spec)
+        return decode_line(spec) if controller.is_a(*IOAPIC) else decode(spec)
     if depth == 0:
         return None
     if "interrupt-map" in controller:
@@ -151,3 +153,8 @@ def decode(spec: tuple[int, ...]) -> Optional[Interrupt]:
     kind, number, flags = spec[0], spec[1], spec[2] & 0xf
     first, count = {0: (32, 1 << 32), 1: (16, 16), 2: (4096, 1024), 3: (1056, 64)}.get(kind, (0, 0))
     return Interrupt(first + number, flags) if number < count else None
+
+
+def decode_line(spec: tuple[int, ...]) -> Optional[Interrupt]:
+    """A specifier of the I/O APIC: line, flags."""
+    return Interrupt(spec[0], spec[1] & 0xf) if len(spec) >= 2 else None

@@ -29,7 +29,7 @@ NO_DMA = frozenset((
     "snps,dw-apb-gpio", "snps,dw-apb-timer", "snps,dw-wdt", "snps,designware-i2c",
     "brcm,bcm2835-gpio", "brcm,bcm2711-gpio", "brcm,bcm2835-i2c", "brcm,bcm2835-pm", "brcm,bcm2835-rng", "brcm,bcm2711-rng200",
     "brcm,bcm2835-system-timer", "brcm,bcm2711-thermal",
-    "maxim,ds1742",
+    "maxim,ds1742", "motorola,mc146818",
     "qemu,vcpu-stall-detector",
 ))
 

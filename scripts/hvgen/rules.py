@@ -22,14 +22,17 @@ MAX_PARTITIONS = 8                     # LAYOUT_MAX_PARTITIONS
 LAST_INTID = 1019
 
 RULES = {
+    "BOARD-APIC-ID": "a core's APIC ID cannot be used",
     "BOARD-DEVICETREE": "the board's devicetree cannot be read",
     "BOARD-EXISTS": "a new board folder would overwrite one",
     "BOARD-FILE": "board.yaml is not what it should be",
     "BOARD-NO-CPU": "the board has no CPU",
     "BOARD-NO-GIC": "the board has no GICv2 or GICv3",
+    "BOARD-NO-IOAPIC": "the x86 board has no I/O APIC that can be used",
     "BOARD-NO-MEMORY": "nothing says where the board's RAM is",
-    "BOARD-NO-TIMER": "the board has no generic timer",
+    "BOARD-NO-TIMER": "the board has no timer that tells the time",
     "BOARD-NO-UART": "the console that board.yaml names cannot be one",
+    "BOARD-NODE": "a node of an x86 board's devicetree is unsound",
     "BOARD-UNKNOWN": "there is no such board",
     "CPU-LIMIT": "more cores than a layout can hold",
     "CPU-NO-PSCI": "a core that nothing can start",

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from .addresses import IO_PORTS
 from .fdt import Node
 from .model import Region, Uart
 
@@ -63,6 +64,8 @@ SBSA = Kind("sbsa-uart", "Arm DEN0029 (SBSA), generic UART: a PL011 without cont
 def _ns16550(source: str, shift: int = 0, width: int = 1, ier: int = 0x01) -> Callable[[Node], Kind]:
     """RBR/THR 0, IER 1, LSR 5 (THRE bit 5, DR bit 0), each times 1 << reg-shift."""
     def of(node: Node) -> Kind:
+        if IO_PORTS in node:
+            return _pc16550(node)
         step = 1 << node.cell("reg-shift", shift)
         start = node.cell("reg-offset", 0)
         return Kind("ns16550", source,
@@ -71,6 +74,19 @@ def _ns16550(source: str, shift: int = 0, width: int = 1, ier: int = 0x01) -> Ca
                     width=4 if node.cell("reg-io-width", width) == 4 else 1,
                     init=((start + step, 0),), rx_on=((start + step, ier),))
     return of
+
+
+def _pc16550(node: Node) -> Kind:
+    """A PC's serial port: bytes at consecutive I/O ports, and often nobody has set its rate before.
+
+    LCR 3 (DLAB bit 7, 8N1 0x03), divisor latch 0 while DLAB is set (its high byte is 0 at every rate above 450 baud, and
+    stays), FCR 2 (FIFOs on). MCR 4: DTR, RTS, and OUT2 (bit 3), which on PCs lets the interrupt out of the chip.
+    """
+    divisor = node.cell("clock-frequency", 1843200) // (16 * (node.cell("current-speed", 0) or 115200))
+    rate: Writes = ((3, 0x83), (0, divisor)) if 1 <= divisor <= 0xff else ()
+    return Kind("ns16550", "TI PC16550D data sheet; I/O ports and OUT2 as in IBM's PC AT", width=0,
+                tx=0, tx_status=5, tx_mask=0x20, tx_ready=0x20, rx=0, rx_status=5, rx_mask=0x01, rx_ready=0x01,
+                init=(*rate, (3, 0x03), (2, 0x01)), rx_on=((4, 0x0b), (1, 0x01)))
 
 
 NS16550 = _ns16550("TI PC16550D data sheet; devicetree binding serial/8250")
