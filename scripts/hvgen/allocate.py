@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping as Dict, Optional
 
+from . import pc
 from .diag import Diagnostic, Refused, hex_range, size_text
 from .guestmem import DTB_ROOM
 from .images import Image
 from .model import Hardware, Mapping, Partition, Region, System
-from .place import (KIB, MIB, PAGE, align_down, align_up, best_block, find_blocks, merge, overlap, pages, subtract,
+from .place import (KIB, MIB, PAGE, align_down, align_up, best_block, find_blocks, intersect, merge, overlap, pages, subtract,
                     table_pages, whole_pages)
 
 HV_CORE = 160 * KIB          # code, data and layout, names of some hundred devices; hv.ld asserts that it is enough
@@ -19,7 +20,8 @@ SMALL_BANK = 64 * MIB        # a guest's memory does not begin in a bank smaller
 
 def usable(hardware: Hardware) -> tuple[Region, ...]:
     """RAM that firmware has not kept, whole pages."""
-    return whole_pages(subtract(merge(hardware.memory), (pages(r) for r, _ in hardware.reserved)))
+    kept = [pages(r) for r, _ in hardware.reserved] + ([pc.FIRMWARE] if hardware.pc else [])
+    return whole_pages(subtract(merge(hardware.memory), kept))
 
 
 def unprotected(part: Partition) -> bool:
@@ -29,6 +31,8 @@ def unprotected(part: Partition) -> bool:
 def guest_ranges(hardware: Hardware, part: Partition) -> tuple[Region, ...]:
     """Guest addresses of a partition's memory, following the board's own banks unless `guest:` fixes them."""
     size = part.memory.size
+    if hardware.pc:
+        return pc.guest_ranges(size)
     if part.memory.guest is not None:
         return (Region(part.memory.guest, size),)
     banks = whole_pages(merge(hardware.memory))
@@ -55,10 +59,10 @@ def _fill(banks: Iterable[Region], size: int) -> tuple[Region, ...]:
 
 # ---------------------------------------------------------------- the hypervisor's memory
 
-def hv_room(system: System, images: Dict[str, Image], tables: int) -> int:
-    """Bytes for the hypervisor: code, stacks, `tables` page tables, pristine guest images."""
+def hv_room(system: System, images: Dict[str, Image], tables: int, own_pages: int = 0) -> int:
+    """Bytes for the hypervisor: code, stacks, `tables` page tables, `own_pages` more, pristine guest images."""
     core_count = sum(len(p.cpus) for p in system.partitions)
-    own = HV_CORE + core_count * HV_STACK + tables * PAGE
+    own = HV_CORE + core_count * HV_STACK + (tables + own_pages) * PAGE
     blobs = sum(align_up(piece.size, 16) for image in images.values() for piece in image.pieces)
     return align_up(own + blobs + DTB_ROOM * len(system.partitions), HV_UNIT)
 
@@ -66,6 +70,8 @@ def hv_room(system: System, images: Dict[str, Image], tables: int) -> int:
 def hv_place(hardware: Hardware, size: int) -> Optional[Region]:
     """The first 2 MiB boundary with room, but the first 2 MiB of a bank (boot loaders live there) only if need be."""
     free = usable(hardware)
+    if hardware.pc:
+        free = intersect(free, pc.HV_ROOM)
     heads = [Region(bank.base, align_up(bank.base, 2 * MIB) + 2 * MIB - bank.base) for bank in hardware.memory]
     for holes in (subtract(free, heads), free):
         for hole in holes:
@@ -78,15 +84,15 @@ def hv_place(hardware: Hardware, size: int) -> Optional[Region]:
 def place(hardware: Hardware, system: System,
           images: Dict[str, Image]) -> tuple[Region, list[tuple[Mapping, ...]]]:
     """The hypervisor's region and each partition's RAM; again with more room if the tables turn out larger."""
-    tables = 0
+    tables, more = 0, _pc_pages(system) if hardware.pc else 0
     while True:
-        size = hv_room(system, images, tables)
+        size = hv_room(system, images, tables, more)
         hv = hv_place(hardware, size)
         if hv is None:
             raise Refused([_no_room_for_hv(hardware, system, size)])
         memory = _allocate(hardware, system, hv)
         needed = _tables_needed(memory)
-        if hv_room(system, images, needed) <= size:
+        if hv_room(system, images, needed, more) <= size:
             return hv, memory
         tables = max(needed, tables + 1)
 
@@ -97,11 +103,20 @@ def _tables_needed(memory: list[tuple[Mapping, ...]]) -> int:
     return guests + 16 * (len(memory) + 1)
 
 
+def _pc_pages(system: System) -> int:
+    """x86: each core's control structures; each partition's permission bitmaps and roots; the one main map."""
+    cores = sum(len(p.cpus) for p in system.partitions)
+    return pc.CORE_PAGES * cores + pc.PARTITION_PAGES * len(system.partitions)
+
+
 def _no_room_for_hv(hardware: Hardware, system: System, size: int) -> Diagnostic:
-    largest = max((r.size for r in usable(hardware)), default=0)
+    free = intersect(usable(hardware), pc.HV_ROOM) if hardware.pc else usable(hardware)
+    where = f"between {size_text(pc.HV_ROOM.base)} and {size_text(pc.HV_ROOM.end)}" if hardware.pc else "in one piece"
+    largest = max((r.size for r in free), default=0)
     return Diagnostic("HV-NO-ROOM", system.board_span,
-                      f"the hypervisor and its guests' images need {size_text(size)} in one piece at a multiple of "
-                      f"2 MiB, the largest free range of board '{hardware.name}' has {size_text(largest)}",
+                      f"the hypervisor and its guests' images need {size_text(size)} {where} at a multiple of "
+                      f"2 MiB, the largest free range of board '{hardware.name}' {'there ' if hardware.pc else ''}has "
+                      f"{size_text(largest)}",
                       fix="smaller images, or fewer reserved ranges in the board folder")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from . import code
 from . import hardware as boards
 from . import images as guest_images
 from . import plan as planner
@@ -28,19 +29,24 @@ class Config:
                 if piece.data is not None}
 
 
-def load(folder: str, out: str, root: str) -> Config:
-    """All errors of a run are reported together: syntax, board, images, rules; placement if these are right."""
+def load(folder: str, out: str, root: str, kconfig: str = "") -> Config:
+    """All errors of a run are reported together: syntax, board, images, rules; placement if these are right.
+
+    kconfig: the .config if there is one already; else the folder's defconfig says which code is built.
+    """
     described, found = system.read(os.path.normpath(os.path.join(folder, "system.yaml")), out, root)
     if described is None:
         raise Refused(found)
-    images, wrong = guest_images.inspect_all(described, out)
-    found += wrong
+    chosen = code.read(kconfig or os.path.normpath(os.path.join(folder, "defconfig")))
     board = _board(described, root, found)
+    images, wrong = guest_images.inspect_all(described, out, code.arch_of(board, chosen))
+    found += wrong
     if board:
+        found += code.check(board, described, chosen)
         found += rules.check(board, described, images)
     if found or board is None:
         raise Refused(found)
-    return Config(board, described, images, planner.make(board, described, images))
+    return Config(board, described, images, planner.make(board, described, images, chosen.vmm))
 
 
 def refuse_unbuildable(config: Config) -> None:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guest images: what is in the file, and what of it goes where in the guest's memory."""
+"""Guest images: what is in the file, and what of it goes where in the guest's memory.
+
+images_x86.py has what is different on x86: how Linux is packed, and where an ELF file is entered.
+"""
 from __future__ import annotations
 
 import gzip
@@ -9,10 +12,12 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Optional
+from typing import Literal, Optional
 
 from .diag import Diagnostic
 from .model import ImageSpec, Partition, Span, System
+
+Arch = Literal["arm64", "x86"]
 
 MIB = 1 << 20
 ELF_GAP = 64 << 10     # segments closer than this become one piece
@@ -25,7 +30,7 @@ class Piece:
     what: str
     file: str
     size: int
-    address: int = 0                   # elf: guest address; others: placed by the plan
+    address: int = 0                   # elf, Linux on x86: guest address; others: placed by the plan
     data: Optional[bytes] = None       # to be written to `file` before the image is linked
 
 
@@ -34,8 +39,8 @@ class Image:
     """What the plan needs to know of a partition's image."""
     kind: str                          # "raw", "elf", "linux"
     pieces: tuple[Piece, ...]          # linux: kernel, then the initrd if there is one
-    entry: int = 0                     # elf: guest address
-    text_offset: int = 0               # linux
+    entry: int = 0                     # elf, Linux on x86: guest address
+    text_offset: int = 0               # Linux on ARM64
     memory_size: int = 0               # linux: bytes that the kernel occupies once it runs
 
 
@@ -47,7 +52,7 @@ class BadImage(Exception):
         self.fix = fix
 
 
-def inspect_all(system: System, out: str = "") -> tuple[dict[str, Image], list[Diagnostic]]:
+def inspect_all(system: System, out: str = "", arch: Arch = "arm64") -> tuple[dict[str, Image], list[Diagnostic]]:
     """The image of every partition, by its name.  `out` is where made files will be written."""
     images: dict[str, Image] = {}
     found: list[Diagnostic] = []
@@ -57,18 +62,19 @@ def inspect_all(system: System, out: str = "") -> tuple[dict[str, Image], list[D
         if missing:
             continue
         try:
-            images[part.name] = inspect(part, out)
+            images[part.name] = inspect(part, out, arch)
         except BadImage as bad:
             found.append(Diagnostic("IMG-FORMAT", part.image.file_span, str(bad), fix=bad.fix))
     return images, found
 
 
-def inspect(part: Partition, out: str = "") -> Image:
+def inspect(part: Partition, out: str = "", arch: Arch = "arm64") -> Image:
+    from . import images_x86
     spec = part.image
     if spec.kind == "linux":
-        return _linux(part, out)
+        return _linux(part, out) if arch == "arm64" else images_x86.linux(part, out)
     if spec.kind == "elf":
-        return _elf(part, out)
+        return _elf(part, out) if arch == "arm64" else images_x86.elf(part, out)
     if os.path.getsize(spec.file) == 0:
         raise BadImage(f"'{spec.file}' is empty")
     return Image("raw", (Piece("image", spec.file, os.path.getsize(spec.file)),))
@@ -82,7 +88,7 @@ def _missing(spec: ImageSpec) -> list[Diagnostic]:
             for file, span in places if file and not os.path.isfile(file)]
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
     with open(path, "rb") as stream:
         return stream.read()
 
@@ -91,10 +97,10 @@ def _read(path: str) -> bytes:
 
 def _linux(part: Partition, out: str) -> Image:
     spec = part.image
-    raw = _read(spec.file)
+    raw = read(spec.file)
     data = _unpacked(raw, spec.file)
     if data[56:60] != b"ARM\x64" or len(data) < 64:
-        raise BadImage(f"'{spec.file}' is not an ARM64 Linux Image: {_guess(data)}",
+        raise BadImage(f"'{spec.file}' is not an ARM64 Linux Image: {guess(data)}",
                        "give arch/arm64/boot/Image of a kernel build, or a distribution's vmlinuz for ARM64")
     text_offset, image_size, flags = struct.unpack_from("<QQQ", data, 8)
     if flags & 1:
@@ -138,13 +144,15 @@ def _zboot(data: bytes, name: str) -> bytes:
                    "decompress it first, or give the build's plain Image")
 
 
-def _guess(data: bytes) -> str:
+def guess(data: bytes) -> str:
     if not data:
         return "it is empty"
     known = ((b"\x7fELF", "it is an ELF file"), (b"\xd0\x0d\xfe\xed", "it is a devicetree or FIT image"),
              (b"\x27\x05\x19\x56", "it is a legacy U-Boot image"), (b"070701", "it is a cpio archive"),
              (b"MZ", "it is a PE executable for another machine"), (b"\xfd7zXZ", "it is an xz file"),
              (b"\x28\xb5\x2f\xfd", "it is a zstd file"), (b"#!", "it is a script"))
+    if data[56:60] == b"ARM\x64":
+        return "it is an ARM64 Linux Image" if len(data) >= 64 else "it is cut off"
     if data[0x202:0x206] == b"HdrS":
         return "it is an x86 kernel"
     return next((text for magic, text in known if data.startswith(magic)), "the magic number 'ARM\\x64' is missing")
@@ -153,7 +161,7 @@ def _guess(data: bytes) -> str:
 # ---------------------------------------------------------------- ELF
 
 @dataclass(frozen=True)
-class _Segment:
+class Segment:
     address: int
     memory_size: int
     data: bytes
@@ -165,32 +173,44 @@ class _Segment:
 
 def _elf(part: Partition, out: str) -> Image:
     name = part.image.file
-    data = _read(name)
-    if data[:4] != b"\x7fELF":
-        reason = "it is an ARM64 Linux Image" if data[56:60] == b"ARM\x64" else _guess(data)
-        if "magic" in reason:
-            reason = "it does not begin with the ELF magic number"
-        raise BadImage(f"'{name}' is not an ELF file: {reason}", "a flat binary is given with raw:")
-    entry, segments = _elf_segments(data, name)
-    pieces = tuple(_flatten(group, n, os.path.join(out, f"{part.name}.{n}.bin"))
+    data = read(name)
+    entry, segments = elf_segments(data, name)
+    return elf_image(part, out, entry, segments)
+
+
+def elf_image(part: Partition, out: str, entry: int, segments: list[Segment]) -> Image:
+    pieces = tuple(flatten(group, f"segment {n}", os.path.join(out, f"{part.name}.{n}.bin"))
                    for n, group in enumerate(_grouped(segments)))
     if not any(s.address <= entry < s.end for s in segments):
-        raise BadImage(f"'{name}' has its entry point {entry:#x} outside its segments")
+        raise BadImage(f"'{part.image.file}' has its entry point {entry:#x} outside its segments")
     return Image("elf", pieces, entry=entry)
 
 
-def _elf_segments(data: bytes, name: str) -> tuple[int, list[_Segment]]:
+MACHINES: dict[Arch, tuple[tuple[tuple[str, int], ...], str]] = {      # (machine, class) of what each runs
+    "arm64": ((("EM_AARCH64", 64),), "little-endian AArch64"),
+    "x86": ((("EM_X86_64", 64), ("EM_386", 32)), "x86 or x86-64"),
+}
+
+
+def elf_segments(data: bytes, name: str, arch: Arch = "arm64") -> tuple[int, list[Segment]]:
+    """The entry point as a physical address, and what is to be loaded."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
+    if data[:4] != b"\x7fELF":
+        reason = guess(data)
+        if "magic" in reason:
+            reason = "it does not begin with the ELF magic number"
+        raise BadImage(f"'{name}' is not an ELF file: {reason}", "a flat binary is given with raw:")
+    machines, words = MACHINES[arch]
     try:
         elf = ELFFile(io.BytesIO(data))
-        if elf["e_machine"] != "EM_AARCH64" or elf.elfclass != 64 or not elf.little_endian:
-            raise BadImage(f"'{name}' is an ELF file for {elf.get_machine_arch()}, not for little-endian AArch64")
+        if (elf["e_machine"], elf.elfclass) not in machines or not elf.little_endian:
+            raise BadImage(f"'{name}' is an ELF file for {elf.get_machine_arch()}, not for {words}")
         if elf["e_type"] not in ("ET_EXEC", "ET_DYN"):
             raise BadImage(f"'{name}' is an ELF file of type {elf['e_type']}, not an executable",
                            "link it first: an object file has no addresses")
         loads = [s for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_memsz"]]
-        segments = [_Segment(s["p_paddr"], s["p_memsz"], s.data()) for s in loads]
+        segments = [Segment(s["p_paddr"], s["p_memsz"], s.data()) for s in loads]
         entry = _physical_entry(elf["e_entry"], [(s["p_vaddr"], s["p_paddr"], s["p_memsz"]) for s in loads])
     except (ELFError, struct.error, UnicodeDecodeError, ValueError, KeyError):
         raise BadImage(f"'{name}' is a damaged ELF file") from None
@@ -212,8 +232,8 @@ def _physical_entry(entry: int, loads: list[tuple[int, int, int]]) -> int:
     return entry
 
 
-def _grouped(segments: list[_Segment]) -> list[list[_Segment]]:
-    groups: list[list[_Segment]] = []
+def _grouped(segments: list[Segment]) -> list[list[Segment]]:
+    groups: list[list[Segment]] = []
     for segment in segments:
         if groups and segment.address <= max(s.end for s in groups[-1]) + ELF_GAP:
             groups[-1].append(segment)
@@ -222,10 +242,10 @@ def _grouped(segments: list[_Segment]) -> list[list[_Segment]]:
     return groups
 
 
-def _flatten(group: list[_Segment], number: int, file: str) -> Piece:
+def flatten(group: list[Segment], what: str, file: str) -> Piece:
     base = group[0].address & ~0xf
     memory = bytearray(max(s.end for s in group) - base)
     for segment in group:
         start = segment.address - base
         memory[start:start + len(segment.data)] = segment.data
-    return Piece(f"segment {number}", file, len(memory), base, bytes(memory))
+    return Piece(what, file, len(memory), base, bytes(memory))

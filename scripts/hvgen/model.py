@@ -201,12 +201,13 @@ class Partition:
     cpus: tuple[tuple[int, Span], ...]     # indices into Hardware.cpus, in vcpu order
     memory: MemorySpec
     image: ImageSpec
-    interrupts: Literal["virtual", "direct"] = "virtual"
+    interrupts: Literal["virtual", "direct"] = "virtual"   # x86: always direct, see PlanPartition
     devices: tuple[DeviceSpec, ...] = ()
     console: Literal["", "vuart"] = ""
     on_fault: Literal["stop", "restart", "reset-board"] = "stop"
     watchdog_ns: Optional[int] = None
     span: Span = Span("")
+    interrupts_span: Optional[Span] = None   # None: not written
 
 
 @dataclass(frozen=True)
@@ -236,9 +237,9 @@ class Blob:
     """Bytes that are copied into a partition's RAM at each start.
 
     Either bytes from a file (file, file_offset, size) or, when `file` is empty, the partition's
-    generated devicetree.  size is the size in the file; zeros are appended up to a multiple of 16.
+    generated devicetree (x86: boot block).  size is the size in the file; zeros are appended up to a multiple of 16.
     """
-    what: str                          # "image", "segment 0", "kernel", "initrd", "dtb"
+    what: str                          # "image", "segment 0", "kernel", "initrd", "dtb" (x86: "boot")
     file: str
     file_offset: int
     size: int

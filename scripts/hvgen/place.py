@@ -59,6 +59,12 @@ def _without(region: Region, hole: Region) -> tuple[Region, ...]:
     return tuple(p for p in parts if p.size > 0)
 
 
+def intersect(regions: Iterable[Region], window: Region) -> tuple[Region, ...]:
+    """What of the regions lies inside the window."""
+    cut = ((max(r.base, window.base), min(r.end, window.end)) for r in regions)
+    return tuple(Region(base, end - base) for base, end in cut if end > base)
+
+
 def whole_pages(regions: Iterable[Region]) -> tuple[Region, ...]:
     """The complete pages inside the regions."""
     shrunk = ((align_up(r.base, PAGE), align_down(r.end, PAGE)) for r in regions)

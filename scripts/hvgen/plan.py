@@ -7,9 +7,9 @@ rules.check has let pass; what only placement can find out (not enough room) is 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Mapping as Dict, Optional, Union
+from typing import Literal, Mapping as Dict, Optional, Union
 
-from . import allocate
+from . import allocate, guestmem_pc, pc
 from .diag import Diagnostic, Refused, size_text
 from .guestmem import DTB_ROOM, Layout, NoRoom, lay_out
 from .images import Image
@@ -22,22 +22,40 @@ IPA_BITS_LEAST = 31
 LARGE = 64 * MIB             # so much memory in small pages is worth a warning
 
 
-def make(hardware: Hardware, system: System, images: Dict[str, Image]) -> Plan:
-    """The plan, or Refused."""
+Vmm = Literal["", "svm", "vmx"]
+
+
+def make(hardware: Hardware, system: System, images: Dict[str, Image], vmm: Vmm = "") -> Plan:
+    """The plan, or Refused.  vmm: x86: the CPU vendor that Kconfig chose; SVM if it is left out."""
     hv, memory = allocate.place(hardware, system, images)
     cpus = _cpus(hardware, system)
     vuarts = _vuarts(hardware, system)
-    layouts = [fit(part, images[part.name], allocate.first_piece(ram)) for part, ram in zip(system.partitions, memory)]
+    layouts = [fit(hardware, part, images[part.name], allocate.first_piece(ram))
+               for part, ram in zip(system.partitions, memory)]
     found = [answer for answer in layouts if isinstance(answer, Diagnostic)]
     if found:
         raise Refused(found)
     partitions = [_partition(hardware, part, index, cpus, memory[index], layout, vuarts[index])
                   for index, (part, layout) in enumerate(zip(system.partitions, layouts)) if isinstance(layout, Layout)]
     taken = [hv] + [Region(m.pa, m.size) for ram in memory for m in ram]
-    return Plan(hardware=hardware, system=system, hv=hv, text_offset=hv.base - hardware.memory[0].base,
-                cpus=cpus, partitions=tuple(partitions), console_cpu=_console_cpu(cpus, partitions),
-                free=subtract(allocate.usable(hardware), taken), pa_bits=pa_bits(hardware),
+    return Plan(hardware=hardware, system=system, hv=hv,
+                text_offset=0 if hardware.pc else hv.base - hardware.memory[0].base,
+                cpus=cpus, partitions=tuple(partitions), console_cpu=_console_cpu(hardware, cpus, partitions),
+                free=subtract(allocate.usable(hardware), taken),
+                pa_bits=max([pa_bits(hardware), *(p.ipa_bits for p in partitions if hardware.pc)]),
+                vmm=(vmm or "svm") if hardware.pc else "", trampoline=_trampoline(hardware, system),
                 notes=tuple(_notes(hardware, partitions)))
+
+
+def _trampoline(hardware: Hardware, system: System) -> int:
+    if hardware.pc is None:
+        return 0
+    page = pc.trampoline(hardware)
+    if page is None:
+        raise Refused([Diagnostic("HV-NO-ROOM", system.board_span, "other cores start in a page of RAM below "
+                                  f"{size_text(pc.CONVENTIONAL_END)}, board '{hardware.name}' has none",
+                                  fix="describe all of its RAM, from address 0 on, in the board's devicetree")])
+    return page
 
 
 # ---------------------------------------------------------------- facts about the board that rules.py asks for too
@@ -48,6 +66,8 @@ def pa_bits(hardware: Hardware) -> int:
     if hardware.gic:
         regions += hardware.gic.regions
     top = max((r.end for r in regions), default=0)
+    if hardware.pc:
+        return max(pc.PA_BITS_LEAST, (top - 1).bit_length())
     return next((bits for bits in PA_BITS if top <= 1 << bits), PA_BITS[-1])
 
 
@@ -73,15 +93,25 @@ def redist_base(hardware: Hardware, board_index: int) -> Optional[int]:
 
 # ---------------------------------------------------------------- images
 
-def fit(part: Partition, image: Image, ram: Region) -> Union[Layout, Diagnostic]:
+def fit(hardware: Hardware, part: Partition, image: Image, ram: Region) -> Union[Layout, Diagnostic]:
     """The image's place in the guest's first range of memory, or why there is none."""
     try:
-        return lay_out(part.image, image, ram)
+        return guestmem_pc.lay_out(part.image, image, ram) if hardware.pc else lay_out(part.image, image, ram)
     except NoRoom as error:
-        mend = ("give the partition more memory" if error.rule == "IMG-SIZE" else
-                "link it for the partition's memory, or move that with memory: {size: ..., guest: ...}")
+        notes = ((part.memory.span, "its memory is given here"),) if error.rule != "IMG-BOOT" else ()
         return Diagnostic(error.rule, part.image.file_span, f"image of partition '{part.name}': {error}",
-                          ((part.memory.span, "its memory is given here"),), mend)
+                          notes, _mend(hardware, part, error.rule))
+
+
+def _mend(hardware: Hardware, part: Partition, rule: str) -> str:
+    if rule == "IMG-BOOT":
+        what = "give it an 'offset'" if part.image.kind == "raw" else "link it for an address"
+        return f"{what} of {pc.FIRMWARE.end:#x} (1 MiB) or more"
+    if rule == "IMG-SIZE":
+        return "give the partition more memory"
+    if hardware.pc:
+        return f"link it for 1 MiB and up, and below {size_text(pc.LOW_RAM_END)}; or give the partition more memory"
+    return "link it for the partition's memory, or move that with memory: {size: ..., guest: ...}"
 
 
 # ---------------------------------------------------------------- cores and interrupts
@@ -93,13 +123,17 @@ def _cpus(hardware: Hardware, system: System) -> tuple[PlanCpu, ...]:
                  for board in sorted(owners))
 
 
-def _console_cpu(cpus: tuple[PlanCpu, ...], partitions: list[PlanPartition]) -> Optional[int]:
-    """The first core that is not `direct`: it can take the UART's interrupt."""
+def _console_cpu(hardware: Hardware, cpus: tuple[PlanCpu, ...], partitions: list[PlanPartition]) -> Optional[int]:
+    """The first core that is not `direct` can take the UART's interrupt; on x86, where it comes as NMI, the first."""
+    if hardware.pc:
+        return 0 if hardware.uart and hardware.uart.intid else None
     return next((i for i, cpu in enumerate(cpus) if not partitions[cpu.partition].direct), None)
 
 
 def _spis(hardware: Hardware, part: Partition) -> set[int]:
-    return {i.intid for _, d in _devices(hardware, part) for i in d.interrupts if i.intid >= 32}
+    """SPIs of its devices; x86: lines of the I/O APIC."""
+    least = 0 if hardware.pc else 32
+    return {i.intid for _, d in _devices(hardware, part) for i in d.interrupts if i.intid >= least}
 
 
 def _devices(hardware: Hardware, part: Partition) -> list[tuple[DeviceSpec, Device]]:
@@ -109,6 +143,8 @@ def _devices(hardware: Hardware, part: Partition) -> list[tuple[DeviceSpec, Devi
 
 def _vuarts(hardware: Hardware, system: System) -> list[Optional[Vuart]]:
     """The console's own page and interrupt; a direct partition's interrupt must be real and unused."""
+    if hardware.pc:
+        return [_pc_vuart(hardware, part) for part in system.partitions]
     page = vuart_page(hardware)
     spare = spare_spis(hardware)
     shared = hardware.uart.intid if hardware.uart and 32 <= hardware.uart.intid < 1020 else 0
@@ -119,11 +155,29 @@ def _vuarts(hardware: Hardware, system: System) -> list[Optional[Vuart]]:
             continue
         intid = shared if shared and part.interrupts == "virtual" else (spare.pop(0) if spare else 0)
         if intid == 0:
-            raise Refused([Diagnostic("IRQ-NONE-FREE", part.span, f"no interrupt of board '{hardware.name}' is free "
-                                      f"for the virtual UART of partition '{part.name}'",
-                                      fix="leave out its 'console: vuart'")])
+            raise Refused([_no_vuart(hardware, part, "no interrupt")])
         out.append(Vuart(page, intid))
     return out
+
+
+def _pc_vuart(hardware: Hardware, part: Partition) -> Optional[Vuart]:
+    """A line of the partition's own I/O APIC: others may have the physical one."""
+    if part.console != "vuart":
+        return None
+    found = pc.vuart(hardware, part, _ports(hardware, part), frozenset(_spis(hardware, part)))
+    if found is None:
+        raise Refused([_no_vuart(hardware, part, "no COM port with its line")])
+    return found
+
+
+def _no_vuart(hardware: Hardware, part: Partition, what: str) -> Diagnostic:
+    return Diagnostic("IRQ-NONE-FREE", part.span, f"{what} of board '{hardware.name}' is free "
+                      f"for the virtual UART of partition '{part.name}'", fix="leave out its 'console: vuart'")
+
+
+def _ports(hardware: Hardware, part: Partition) -> tuple[Region, ...]:
+    """x86: I/O ports of its devices."""
+    return merge(r for _, d in _devices(hardware, part) for r in d.ports)
 
 
 def spare_spis(hardware: Hardware) -> list[int]:
@@ -163,16 +217,17 @@ def _partition(hardware: Hardware, part: Partition, index: int, cpus: tuple[Plan
     devices = _devices(hardware, part)
     mappings = tuple(sorted([*ram, *_device_mappings(devices), *_cpu_interface(hardware, part)], key=lambda m: m.ipa))
     mine = {cpu.vcpu: place for place, cpu in enumerate(cpus) if cpu.partition == index}
+    direct = hardware.pc is not None or part.interrupts == "direct"
     spis = _spis(hardware, part)
-    if vuart and part.interrupts == "direct":
+    if vuart and direct and not hardware.pc:
         spis.add(vuart.intid)
     return PlanPartition(
         index=index, name=part.name, vmid=index + 1, spec=part, cpus=tuple(mine[v] for v in sorted(mine)),
-        direct=part.interrupts == "direct", ram=ram, mappings=mappings,
-        devices=tuple((device, spec) for spec, device in devices), blobs=_blobs(layout, ram),
+        direct=direct, ram=ram, mappings=mappings,
+        devices=tuple((device, spec) for spec, device in devices), blobs=_blobs(layout, ram, "boot" if hardware.pc else "dtb"),
         entry=layout.entry, dtb_ipa=layout.dtb, dtb_room=DTB_ROOM, initrd=layout.initrd,
         spis=tuple(sorted(spis)), ppis=_ppis(hardware, part), vuart=vuart, dma_unprotected=allocate.unprotected(part),
-        ipa_bits=_ipa_bits(hardware, mappings, vuart))
+        ipa_bits=_ipa_bits(hardware, mappings, vuart), ports=_ports(hardware, part))
 
 
 def _device_mappings(devices: list[tuple[DeviceSpec, Device]]) -> list[Mapping]:
@@ -197,6 +252,8 @@ def _cpu_interface(hardware: Hardware, part: Partition) -> list[Mapping]:
 
 def _ipa_bits(hardware: Hardware, mappings: tuple[Mapping, ...], vuart: Optional[Vuart]) -> int:
     tops = [m.ipa + m.size for m in mappings]
+    if hardware.pc:
+        return max(pc.HIGH_RAM.bit_length() - 1, (max(tops) - 1).bit_length())
     if vuart:
         tops.append(vuart.ipa + PAGE)
     gic = hardware.gic
@@ -205,14 +262,14 @@ def _ipa_bits(hardware: Hardware, mappings: tuple[Mapping, ...], vuart: Optional
     return max(IPA_BITS_LEAST, (max(tops) - 1).bit_length())
 
 
-def _blobs(layout: Layout, ram: tuple[Mapping, ...]) -> tuple[Blob, ...]:
+def _blobs(layout: Layout, ram: tuple[Mapping, ...], generated: str) -> tuple[Blob, ...]:
     """Where memory is in several physical ranges, so is what is copied there."""
     out = []
     for piece, ipa in layout.pieces:
         for start, pa, size in _physical(ram, ipa, piece.size):
             out.append(Blob(piece.what, piece.file, start - ipa, size, start, pa))
     for start, pa, _ in _physical(ram, layout.dtb, DTB_ROOM)[:1]:
-        out.append(Blob("dtb", "", 0, 0, start, pa))
+        out.append(Blob(generated, "", 0, 0, start, pa))
     return tuple(out)
 
 
@@ -227,12 +284,12 @@ def _physical(ram: tuple[Mapping, ...], ipa: int, size: int) -> list[tuple[int, 
 
 
 def with_dtb(plan: Plan, sizes: Union[Dict[str, int], Dict[int, int]]) -> Plan:
-    """The plan with the devicetrees' sizes filled in, by partition name or index."""
+    """The plan with the sizes of devicetrees or boot blocks filled in, by partition name or index."""
     known = {str(key): size for key, size in sizes.items()}
     filled = []
     for part in plan.partitions:
         size = known.get(part.name, known.get(str(part.index), 0))
-        blobs = tuple(replace(b, size=size) if b.what == "dtb" else b for b in part.blobs)
+        blobs = tuple(replace(b, size=size) if not b.file else b for b in part.blobs)
         filled.append(replace(part, blobs=blobs))
     return replace(plan, partitions=tuple(filled))
 
@@ -253,7 +310,7 @@ def _notes(hardware: Hardware, partitions: list[PlanPartition]) -> list[str]:
         out.append("the board has a GICv2: this version plans and checks such layouts, but boots on a GICv3 only")
     if hardware.uart is None:
         out.append("no console: the board has no serial port that Bulkhead knows")
-    elif all(p.direct for p in partitions):
+    elif all(p.direct for p in partitions) and not hardware.pc:
         out.append("no core takes console input: every partition is direct, Ctrl-a and guest consoles are output only")
     elif not hardware.uart.intid:
         out.append("no console input: the board's UART has no interrupt")

@@ -2,20 +2,21 @@
 """The rules: what system.yaml must not say.  docs/rules.md has a paragraph for each ID.
 
 Syntax rules are applied in system.py, board rules in hardware.py and boardfile.py, image rules in
-images.py, rules about placement in plan.py; here stand those that hold a system against its board.
+images.py, rules about placement in plan.py; here stand those that hold a system against its board,
+and in rules_x86.py those that only a PC knows.
 Each check is one function that yields diagnostics; `check` runs all of them.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Iterator, Mapping as Dict, Optional
 
-from . import allocate
+from . import allocate, rules_x86
 from . import plan as planner
 from .diag import Diagnostic, did_you_mean, hex_range, size_text
 from .images import Image
-from .model import Device, DeviceSpec, Hardware, Interrupt, Partition, Region, Span, System
+from .model import Hardware, Interrupt, Partition, Region, Span, System
 from .place import PAGE, align_down, inside, merge, overlap, pages
+from .rulecase import Case, Given
 
 MAX_CPUS = 64                          # LAYOUT_MAX_CPUS
 MAX_PARTITIONS = 8                     # LAYOUT_MAX_PARTITIONS
@@ -23,6 +24,7 @@ LAST_INTID = 1019
 
 RULES = {
     "BOARD-APIC-ID": "a core's APIC ID cannot be used",
+    "BOARD-ARCH": "the board is of another architecture than the code",
     "BOARD-DEVICETREE": "the board's devicetree cannot be read",
     "BOARD-EXISTS": "a new board folder would overwrite one",
     "BOARD-FILE": "board.yaml is not what it should be",
@@ -34,11 +36,13 @@ RULES = {
     "BOARD-NO-UART": "the console that board.yaml names cannot be one",
     "BOARD-NODE": "a node of an x86 board's devicetree is unsound",
     "BOARD-UNKNOWN": "there is no such board",
+    "CPU-APIC": "a core's APIC ID is too large",
     "CPU-LIMIT": "more cores than a layout can hold",
     "CPU-NO-PSCI": "a core that nothing can start",
     "CPU-NO-REDIST": "a core without a redistributor",
     "CPU-TWICE": "a core is given twice",
     "CPU-UNKNOWN": "the board has no such core",
+    "DEV-BOARD": "a device that can reset or reconfigure the whole board is given away",
     "DEV-CONSOLE": "the hypervisor's UART is given away",
     "DEV-DISABLED": "the devicetree says that the device is disabled",
     "DEV-DMA": "the device does DMA and nothing restrains it",
@@ -47,6 +51,7 @@ RULES = {
     "DEV-MEMORY": "a device's registers lie in RAM",
     "DEV-PAGE": "devices of different partitions share a page",
     "DEV-PAGE-DMA": "the page of a device holds another one that does DMA",
+    "DEV-PORTS": "devices of different partitions share an I/O port",
     "DEV-SYSTEM": "a node that is no device to be given",
     "DEV-TIMER": "the timer is given away",
     "DEV-TWICE": "a device is given twice",
@@ -55,6 +60,7 @@ RULES = {
     "FILE-MISSING": "a configuration file cannot be read",
     "HV-NO-ROOM": "the hypervisor and its images fit nowhere",
     "IMG-ALIGN": "an image's offset is not a multiple of 16",
+    "IMG-BOOT": "an image covers a guest's boot information",
     "IMG-BOTH": "a partition has two images",
     "IMG-FORMAT": "an image is not what system.yaml says it is",
     "IMG-MISSING": "an image file does not exist",
@@ -65,6 +71,7 @@ RULES = {
     "IRQ-NONE-FREE": "no interrupt is left for a virtual UART",
     "IRQ-RANGE": "an interrupt's number is out of range",
     "IRQ-TWICE": "devices of different partitions share an interrupt",
+    "IRQ-VIRTUAL": "interrupts are always direct on x86",
     "KEY-DUPLICATE": "a key is given twice",
     "KEY-MISSING": "a required key is missing",
     "KEY-UNKNOWN": "an unknown key",
@@ -76,6 +83,7 @@ RULES = {
     "MEM-OUTSIDE": "fixed memory is outside RAM",
     "MEM-OVERLAP": "fixed memory of two partitions overlaps",
     "MEM-RESERVED": "fixed memory overlaps what firmware keeps",
+    "MEM-SMALL": "too little memory for a guest on x86",
     "MEM-TOO-MUCH": "the partitions ask for more memory than there is",
     "NAME-DUPLICATE": "two partitions have one name",
     "NAME-FORM": "a name cannot be used",
@@ -99,37 +107,13 @@ NO_DEVICE = (("/cpus", "is a core: cores are given with 'cpus:'"),
              ("/chosen", "describes no device"), ("/aliases", "describes no device"))
 
 
-@dataclass(frozen=True)
-class Given:
-    """One entry of `devices:` that names a device of the board."""
-    part: Partition
-    spec: DeviceSpec
-    device: Device
-
-    @property
-    def pages(self) -> tuple[Region, ...]:
-        return merge(pages(r) for r in self.device.regs)
-
-    def __str__(self) -> str:
-        return f"'{self.device.path}' of partition '{self.part.name}'"
-
-
-@dataclass(frozen=True)
-class Case:
-    """What the checks look at."""
-    hardware: Hardware
-    system: System
-    images: Dict[str, Image]
-    given: tuple[Given, ...]
-
-
 def check(hardware: Hardware, system: System, images: Dict[str, Image]) -> list[Diagnostic]:
     """Everything that is wrong with a system on this board, as far as it can be said before placement."""
     found = ((part, spec, planner.board_device(hardware, spec.name)) for part in system.partitions
              for spec in part.devices)
     given = tuple(Given(part, spec, device) for part, spec, device in found if device)
     case = Case(hardware, system, images, given)
-    return [diagnostic for rule in CHECKS for diagnostic in rule(case)]
+    return [diagnostic for rule in (*CHECKS, *rules_x86.CHECKS) for diagnostic in rule(case)]
 
 
 # ---------------------------------------------------------------- cores
@@ -178,6 +162,8 @@ def part_limit(case: Case) -> Iterator[Diagnostic]:
 
 
 def cpu_cannot_start(case: Case) -> Iterator[Diagnostic]:
+    if case.hardware.pc:
+        return                         # INIT and SIPI start any core
     for part in case.system.partitions:
         for cpu, span in part.cpus:
             if cpu >= len(case.hardware.cpus):
@@ -246,7 +232,7 @@ def mem_guest(case: Case) -> Iterator[Diagnostic]:
     bits = planner.pa_bits(case.hardware)
     for part in case.system.partitions:
         memory = part.memory
-        if memory.guest is None:
+        if memory.guest is None or case.hardware.pc:
             continue
         region = Region(memory.guest, memory.size)
         if region.end > 1 << bits:
@@ -277,6 +263,8 @@ def _guest_fixtures(case: Case, part: Partition) -> Iterator[tuple[Region, str]]
 def mem_dma(case: Case) -> Iterator[Diagnostic]:
     for part in case.system.partitions:
         memory = part.memory
+        if case.hardware.pc:
+            return                     # such devices are refused there
         if memory.guest is not None and allocate.unprotected(part) and memory.guest != memory.physical:
             device = next(d for d in part.devices if d.dma == "unprotected")
             yield Diagnostic("MEM-DMA", memory.span, f"partition '{part.name}' has a device with 'dma: unprotected': its "
@@ -345,10 +333,13 @@ def dev_twice(case: Case) -> Iterator[Diagnostic]:
 def dev_kept(case: Case) -> Iterator[Diagnostic]:
     """GIC, timer, the hypervisor's UART, IOMMUs, and what shares a page with one of them."""
     for given in case.given:
-        hit = next(((rule, what, own) for rule, what, own in _kept(case.hardware, given)), None)
+        hit = next(_kept(case.hardware, given), None)
         if hit is None:
             continue
         rule, what, own = hit
+        if case.hardware.pc:
+            yield rules_x86.kept_message(given, rule, what)
+            continue
         said = f"it is {what}" if own else f"its page is that of {what}"
         yield Diagnostic(rule, given.spec.span, f"'{given.device.path}' cannot be given to partition "
                          f"'{given.part.name}': {said}", fix=KEPT_FIX[rule])
@@ -365,23 +356,20 @@ KEPT_FIX = {
 def _kept(hardware: Hardware, given: Given) -> Iterator[tuple[str, str, bool]]:
     """(rule, what it is, whether the device itself is it) of the things that the hypervisor keeps."""
     device = given.device
+    yield from rules_x86.kept(hardware, given)
     gic, timer, uart = hardware.gic, hardware.timer, hardware.uart
     if gic:
         own = device.path == gic.path or device.path.startswith(f"{gic.path}/")
-        if own or _touches(given, gic.regions):
+        if own or given.touches(gic.regions):
             yield "DEV-GIC", "the interrupt controller", own
     if timer and device.path == timer.path:
         yield "DEV-TIMER", "the timer", True
-    if uart and (device.path == uart.path or _touches(given, (uart.region,))):
+    if uart and uart.width and (device.path == uart.path or given.touches((uart.region,))):
         yield "DEV-CONSOLE", "the hypervisor's UART", device.path == uart.path
     for path in hardware.iommus:
         iommu = planner.board_device(hardware, path)
-        if device.path == path or (iommu and _touches(given, iommu.regs)):
+        if device.path == path or (iommu and given.touches(iommu.regs)):
             yield "DEV-IOMMU", "an IOMMU", device.path == path
-
-
-def _touches(given: Given, regions: tuple[Region, ...]) -> bool:
-    return any(overlap(mine, pages(r)) for mine in given.pages for r in regions)
 
 
 def dev_memory(case: Case) -> Iterator[Diagnostic]:
@@ -416,7 +404,7 @@ def dev_page_dma(case: Case) -> Iterator[Diagnostic]:
         if allocate.unprotected(given.part) or given.device.dma:
             continue
         for other in case.hardware.devices:
-            if other.dma and _strangers(other.path, given.device.path) and _touches(given, other.regs):
+            if other.dma and _strangers(other.path, given.device.path) and given.touches(other.regs):
                 yield Diagnostic("DEV-PAGE-DMA", given.spec.span, f"the page of '{given.device.path}' also holds "
                                  f"'{other.path}', which may do DMA to any memory",
                                  fix=f"accept that with {{device: {given.spec.name}, dma: unprotected}}")
@@ -434,6 +422,8 @@ def dev_dma(case: Case) -> Iterator[Diagnostic]:
         device = given.device
         if not device.dma or given.spec.dma or not device.regs or device.path in kept or any(_kept(case.hardware, given)):
             continue
+        if case.hardware.pc:
+            continue                   # rules_x86.py refuses it
         why = ("this version does not use the board's IOMMU yet" if case.hardware.iommus else "no IOMMU restrains it")
         yield Diagnostic("DEV-DMA", given.spec.span, f"'{device.path}' may do DMA to any memory of the board: {why}",
                          fix=f"accept that with {{device: {given.spec.name}, dma: unprotected}}; memory is then mapped 1:1")
@@ -442,19 +432,23 @@ def dev_dma(case: Case) -> Iterator[Diagnostic]:
 # ---------------------------------------------------------------- interrupts
 
 def irq_range(case: Case) -> Iterator[Diagnostic]:
+    ioapic = case.hardware.pc.ioapic if case.hardware.pc else None
+    least, most = (0, ioapic.lines - 1) if ioapic else (16, LAST_INTID)
     for given, interrupt in _interrupts(case):
-        if not 16 <= interrupt.intid <= LAST_INTID:
+        if not least <= interrupt.intid <= most:
             yield Diagnostic("IRQ-RANGE", given.spec.span, f"'{given.device.path}' has interrupt {interrupt.intid}, "
-                             f"outside 16 to {LAST_INTID}", fix="correct 'interrupts' in the board's devicetree")
+                             f"outside {least} to {most}", fix="correct 'interrupts' in the board's devicetree")
 
 
 def irq_twice(case: Case) -> Iterator[Diagnostic]:
     owners: dict[int, Given] = {}
+    least = 0 if case.hardware.pc else 32
     for given, interrupt in _interrupts(case):
         first = owners.setdefault(interrupt.intid, given)
-        if first.part is not given.part and first.device.path != given.device.path and interrupt.intid >= 32:
+        if first.part is not given.part and first.device.path != given.device.path and interrupt.intid >= least:
+            name = "a line of the I/O APIC" if case.hardware.pc else f"SPI {interrupt.intid - 32}"
             yield Diagnostic("IRQ-TWICE", given.spec.span, f"'{given.device.path}' and {first} share interrupt "
-                             f"{interrupt.intid} (SPI {interrupt.intid - 32})",
+                             f"{interrupt.intid} ({name})",
                              ((first.spec.span, f"'{first.device.path}' is given here"),), "give both to one partition")
 
 
@@ -467,6 +461,8 @@ def irq_hypervisor(case: Case) -> Iterator[Diagnostic]:
         kept[hardware.timer.hyp] = "the hypervisor's timer"
     if hardware.uart:
         kept[hardware.uart.intid] = f"the hypervisor's UART '{hardware.uart.path}'"
+    if hardware.pc and hardware.pc.ioapic and hardware.pc.ioapic.pit_line >= 0:
+        kept[hardware.pc.ioapic.pit_line] = "the 8254, the hypervisor's alarm"
     for given, interrupt in _interrupts(case):
         what: Optional[str] = kept.get(interrupt.intid)
         if what and interrupt.intid and not any(_kept(hardware, given)):
@@ -501,7 +497,7 @@ def img_fits(case: Case) -> Iterator[Diagnostic]:
         if part.name not in case.images:
             continue
         ram = allocate.first_range(case.hardware, part)
-        answer = planner.fit(part, case.images[part.name], ram) if ram else None
+        answer = planner.fit(case.hardware, part, case.images[part.name], ram) if ram else None
         if isinstance(answer, Diagnostic):
             yield answer
 

@@ -358,7 +358,7 @@ def _partition(r: _Reader, name: str, key: Node, node: Node) -> Optional[Partiti
     if interrupts is None or console is None or on_fault is None:
         return None
     return Partition(name, cpus, memory, image, interrupts, devices, console, on_fault,  # type: ignore[arg-type]
-                     span=r.span(key))
+                     span=r.span(key), interrupts_span=r.span(keys["interrupts"]) if "interrupts" in keys else None)
 
 
 def _option(r: _Reader, keys: dict[str, Node], key: str, choices: tuple[str, ...], default: str) -> Optional[str]:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which code the configuration builds, as far as the plan depends on it: architecture and CPU vendor.
+
+Kconfig decides (scripts/kconfig); here its result is only read, from .config or, before there is one,
+from defconfig, which says what differs from the defaults.
+"""
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional
+
+from .diag import Diagnostic
+from .images import Arch
+from .model import Hardware, Span, System
+from .plan import Vmm
+
+NAMES = {"arm64": "ARM64", "x86": "x86-64"}
+SETTING = re.compile(r"CONFIG_(\w+)=y\s*")
+
+
+@dataclass(frozen=True)
+class Code:
+    arch: Optional[Arch]               # None: there is no file that says it
+    vmm: Vmm                           # x86 only
+    span: Span                         # where the architecture was chosen, or the file
+
+
+def read(file: str) -> Code:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            found = {match[1]: number for number, line in enumerate(stream, 1) if (match := SETTING.fullmatch(line))}
+    except (OSError, UnicodeDecodeError):
+        return Code(None, "", Span(file))
+    if "X86" not in found:
+        return Code("arm64", "", Span(file))
+    return Code("x86", "vmx" if "VMX" in found else "svm", Span(file, found["X86"], 1))
+
+
+def arch_of(board: Optional[Hardware], chosen: Code) -> Arch:
+    """For which CPU images are to be: the board's if it is known."""
+    if board is None:
+        return chosen.arch or "arm64"
+    return "x86" if board.pc else "arm64"
+
+
+def check(board: Hardware, system: System, chosen: Code) -> list[Diagnostic]:
+    """Board and code are for one architecture."""
+    arch = arch_of(board, chosen)
+    if chosen.arch in (None, arch):
+        return []
+    mend = "add 'CONFIG_X86=y'" if arch == "x86" else "remove 'CONFIG_X86=y'"
+    said = "chosen here" if chosen.span.line else "CONFIG_X86 is not set here"
+    return [Diagnostic("BOARD-ARCH", system.board_span, f"board '{board.name}' is an {NAMES[arch]} machine, but the code "
+                       f"that is built is for {NAMES[chosen.arch or 'arm64']}", ((chosen.span, said),),
+                       f"{mend} in {chosen.span.file}, or name another board")]

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules that only a PC knows: I/O ports, APIC IDs, addresses that are the same in every guest.
+
+On another board each of these checks finds nothing.
+"""
+from __future__ import annotations
+
+from typing import Iterator, Optional
+
+from . import pc
+from .diag import Diagnostic, hex_range, size_text
+from .model import Hardware, Region
+from .place import overlap
+from .rulecase import Case, Given
+
+PCI_HOSTS = "pci-host-"                # compatibles of generic hosts begin so (binding pci/host-generic-pci)
+
+# Ports through which a guest could do something to all of the board, and what.
+BOARD_PORTS = (
+    (Region(0x64, 1), "the keyboard controller can reset the board"),          # command 0xfe pulses RESET
+    (Region(0x92, 1), "system control port A can reset the board"),           # bit 0
+    (Region(0xb2, 2), "it makes firmware act in system management mode"),     # APM_CNT, APM_STS
+    (Region(0xcf8, 8), "it configures all PCI functions, and can reset the board"),
+)
+TIMERS = {"intel,i8254": "the 8254, the hypervisor's alarm", "acpi,pm-timer": "the PM timer, the hypervisor's clock"}
+CONTROLLERS = ("intel,ioapic", "intel,i8259")
+KEPT_FIX = {
+    "DEV-GIC": "remove it: a partition with devices or a virtual UART sees an I/O APIC of its own",
+    "DEV-TIMER": "remove it: every core has the timer of its local APIC",
+    "DEV-CONSOLE": "use 'console: vuart', or choose another console in board.yaml",
+    "DEV-BOARD": "remove it: a partition switches itself off and on again through the ACPI tables that it gets",
+}
+
+
+# ---------------------------------------------------------------- cores and interrupts
+
+def cpu_apic(case: Case) -> Iterator[Diagnostic]:
+    if case.hardware.pc is None:
+        return
+    for part in case.system.partitions:
+        for cpu, span in part.cpus:
+            if cpu < len(case.hardware.cpus) and case.hardware.cpus[cpu].mpidr >= pc.APIC_IDS:
+                yield Diagnostic("CPU-APIC", span, f"cpu {cpu} has APIC ID {case.hardware.cpus[cpu].mpidr}: the I/O APIC "
+                                 f"and the guest's ACPI tables name cores by 8 bits, up to {pc.APIC_IDS - 1}",
+                                 fix="use another core")
+
+
+def irq_virtual(case: Case) -> Iterator[Diagnostic]:
+    for part in case.system.partitions:
+        if case.hardware.pc and part.interrupts == "virtual" and part.interrupts_span:
+            yield Diagnostic("IRQ-VIRTUAL", part.interrupts_span, f"partition '{part.name}' asks for virtual interrupts: on "
+                             "x86 each core takes its own, without an exit", fix="leave 'interrupts:' out, or say 'direct'")
+
+
+# ---------------------------------------------------------------- memory
+
+def mem_fixed_in_guest(case: Case) -> Iterator[Diagnostic]:
+    if case.hardware.pc is None:
+        return
+    for part in case.system.partitions:
+        memory = part.memory
+        if memory.guest is not None:
+            yield Diagnostic("MEM-GUEST", memory.span, f"memory of partition '{part.name}': a guest on x86 has its memory "
+                             f"from address 0, and what is more than {size_text(pc.LOW_RAM_END)} from "
+                             f"{size_text(pc.HIGH_RAM)} on", fix="leave 'guest:' out")
+        if memory.size < pc.GUEST_LEAST:
+            yield Diagnostic("MEM-SMALL", memory.span, f"partition '{part.name}' has {size_text(memory.size)} of memory, a "
+                             f"guest on x86 needs {size_text(pc.GUEST_LEAST)}: programs begin at 1 MiB",
+                             fix=f"memory: {size_text(pc.GUEST_LEAST)}")
+
+
+def mem_under_device(case: Case) -> Iterator[Diagnostic]:
+    """A device keeps its address in the guest, and RAM is where every PC has it."""
+    for given in case.given:
+        if case.hardware.pc is None:
+            return
+        for ram in pc.guest_ranges(given.part.memory.size):
+            hit = next((r for r in given.pages if overlap(r, ram)), None)
+            if hit:
+                yield Diagnostic("MEM-GUEST", given.spec.span, f"'{given.device.path}' at {hex_range(hit.base, hit.size)} "
+                                 f"lies where partition '{given.part.name}' has its memory, {hex_range(ram.base, ram.size)}",
+                                 ((given.part.memory.span, "its memory is given here"),), "give it less memory, if that helps; "
+                                 "the device's address cannot be changed")
+
+
+# ---------------------------------------------------------------- devices
+
+def kept(hardware: Hardware, given: Given) -> Iterator[tuple[str, str, bool]]:
+    """As rules._kept: (rule, what it is, whether the device itself is it)."""
+    board = hardware.pc
+    if board is None:
+        return
+    device = given.device
+    if any(c in CONTROLLERS for c in device.compatible) or (board.ioapic and given.touches((board.ioapic.region,))):
+        yield "DEV-GIC", "the interrupt controller", True
+    for compatible in device.compatible:
+        if compatible in TIMERS:
+            yield "DEV-TIMER", TIMERS[compatible], True
+    uart = hardware.uart
+    if uart and uart.width == 0 and (device.path == uart.path or _overlap(device.ports, (uart.region,))):
+        yield "DEV-CONSOLE", "the hypervisor's UART", True
+    for other in hardware.devices:
+        if other.path != device.path and _overlap(device.ports, other.ports) and any(c in TIMERS for c in other.compatible):
+            yield "DEV-TIMER", f"it has ports of '{other.path}'", False
+    why = _of_the_board(hardware, given)
+    if why:
+        yield "DEV-BOARD", why, False
+
+
+def _of_the_board(hardware: Hardware, given: Given) -> str:
+    if any(c.startswith(PCI_HOSTS) for c in given.device.compatible):
+        return "it configures all PCI functions"
+    assert hardware.pc is not None
+    for writes, what in ((hardware.pc.off, "switch the board off"), (hardware.pc.reset, "reset the board")):
+        if _overlap(given.device.ports, tuple(Region(w.port, w.width) for w in writes)):
+            return f"it can {what}"
+    return next((why for region, why in BOARD_PORTS if _overlap(given.device.ports, (region,))), "")
+
+
+def kept_message(given: Given, rule: str, what: str) -> Diagnostic:
+    said = what if what.startswith(("it ", "the keyboard", "system control")) else f"it is {what}"
+    return Diagnostic(rule, given.spec.span, f"'{given.device.path}' cannot be given to partition '{given.part.name}': {said}",
+                      fix=KEPT_FIX[rule])
+
+
+def _overlap(one: tuple[Region, ...], other: tuple[Region, ...]) -> bool:
+    return any(overlap(a, b) for a in one for b in other)
+
+
+def dev_dma_x86(case: Case) -> Iterator[Diagnostic]:
+    """No IOMMU is driven yet, and a guest's memory from address 0 on cannot be mapped 1:1."""
+    if case.hardware.pc is None:
+        return
+    for given in case.given:
+        device = given.device
+        if any(kept(case.hardware, given)) or not (device.regs or device.ports or pci_host(case.hardware, device.path)):
+            continue
+        if pci_host(case.hardware, device.path):
+            yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}' is a PCI function: this version cannot give it "
+                             "away, as it drives no IOMMU on x86", fix="leave it out for now")
+        elif given.spec.dma:
+            yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}': 'dma: unprotected' is not in this version on x86, "
+                             "where a guest's memory begins at address 0 and so cannot be mapped 1:1",
+                             fix="leave the device out" if device.dma else "leave 'dma:' out: the device does none")
+        elif device.dma:
+            yield Diagnostic("DEV-DMA", given.spec.span, f"'{device.path}' may do DMA to any memory of the board: this version "
+                             "drives no IOMMU on x86", fix="leave it out; if it does no DMA after all, say so in "
+                             "scripts/hvgen/nodma.py, with the source")
+
+
+def pci_host(hardware: Hardware, path: str) -> Optional[str]:
+    """The PCI host that a function is behind."""
+    return next((d.path for d in hardware.devices if any(c.startswith(PCI_HOSTS) for c in d.compatible)
+                 and path.startswith(f"{d.path}/")), None)
+
+
+def dev_ports(case: Case) -> Iterator[Diagnostic]:
+    """A port can be let through to one partition only."""
+    for n, given in enumerate(case.given):
+        for other in case.given[:n]:
+            if other.part is given.part or other.device.path == given.device.path:
+                continue
+            if any(kept(case.hardware, given)) or any(kept(case.hardware, other)):
+                continue
+            shared = next((Region(max(a.base, b.base), min(a.end, b.end) - max(a.base, b.base))
+                           for a in given.device.ports for b in other.device.ports if overlap(a, b)), None)
+            if shared:
+                yield Diagnostic("DEV-PORTS", given.spec.span, f"'{given.device.path}' and {other} share the I/O ports "
+                                 f"{hex_range(shared.base, shared.size)}",
+                                 ((other.spec.span, f"'{other.device.path}' is given here"),), "give both to one partition")
+
+
+CHECKS = (cpu_apic, irq_virtual, mem_fixed_in_guest, mem_under_device, dev_dma_x86, dev_ports)
