@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tries to reach what is not its own. Commands come from /chosen/bootargs ("attack=NAME[:ADDRESS]",
+ * Tries to reach what is not its own. Commands come from the command line ("attack=NAME[:ADDRESS]",
  * more after commas) and then from the console. What survives says what it saw and either "held" or
  * "BREACH"; an attack that a hypervisor should end says "attack NAME: going" before and nothing after.
  */
@@ -9,28 +9,26 @@
 static uint64_t cpus[16];
 static uint32_t breaches, tried;
 uint32_t own_cpus;
-struct fdt_range own_ram;
+struct range own_ram;
 static volatile uint32_t interrupts_seen;
 
 uint32_t take_interrupts(void)
 {
-    irq_enable();
-    isb();
-    irq_disable();
+    irq_window();
     uint32_t seen = interrupts_seen;
     interrupts_seen = 0;
     return seen;
 }
 
-void guest_irq(uint32_t intid)
+void guest_irq(uint32_t irq)
 {
     interrupts_seen++;
-    if (intid == timer_intid()) {
+    if (irq == timer_irq()) {
         timer_off();
-    } else if (intid == console.intid) {
+    } else if (irq == console.intid) {
         console_irq();
-    } else if (intid >= 16) {
-        gic_disable(intid);         /* whatever it is, once is enough */
+    } else if (irq >= 16) {
+        line_off(irq);         /* whatever it is, once is enough */
     }
 }
 
@@ -54,11 +52,11 @@ static const struct attack *find_attack(const char *name, size_t length)
 static void restore(void)
 {
     irq_disable();
-    gic_init();
+    line_init();
     if (console.intid != 0) {
-        pl011_init(&console);
-        gic_enable(console.intid);
-        pl011_rx_irq(&console);
+        uart_init(&console);
+        line_on(console.intid);
+        uart_rx_irq(&console);
     }
 }
 
@@ -115,8 +113,7 @@ static const char *run_command(const char *text)
 
 static void run_bootargs(void)
 {
-    int chosen = fdt_path("/chosen");
-    const char *at = chosen == FDT_NONE ? "" : fdt_string(chosen, "bootargs");
+    const char *at = machine_arguments();
     while (*at != '\0' && !str_prefix(at, "attack=")) {
         at++;
     }
@@ -133,14 +130,14 @@ int main(uint64_t early)
 {
     static char line[80];
     (void)early;
-    own_cpus = fdt_cpus(cpus, ARRAY_COUNT(cpus));
-    fdt_memory(&own_ram, 1);
+    own_cpus = machine_cpus(cpus, ARRAY_COUNT(cpus));
+    machine_memory(&own_ram, 1);
     print("attacker: ready, %u vCPU%s, RAM 0x%lx to 0x%lx\n", own_cpus, own_cpus == 1 ? "" : "s",
           own_ram.base, own_ram.base + own_ram.size - 1);
     restore();
     run_bootargs();
     for (;;) {
-        wfi();                      /* interrupts stay masked: only take_interrupts lets them in */
+        idle();                     /* interrupts are masked elsewhere: only take_interrupts lets them in */
         take_interrupts();
         while (console_line(line, sizeof(line))) {
             run_command(line);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the bare-metal guests share: start-up, console, interrupts, time, PSCI, traps.
- *
- * The guests run at EL1 with the stage-1 MMU off, on one core unless they start more, and learn what
- * they have from their devicetree alone. The same file runs without a hypervisor (qemu -kernel), where
- * it leaves EL2 first: that is how "bare metal" figures are taken.
+ * What the bare-metal guests share. A guest learns what it has from what its boot loader hands over, a
+ * devicetree on ARM64 and PVH's start information with ACPI tables on x86, and from nothing else; so the
+ * same file runs without a hypervisor. What only one architecture has stands in its arch.h.
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -14,74 +12,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch.h"   /* mmio_*, irq_enable, irq_disable, idle, timer_now, timer_hz, core_id, struct trap */
+
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-#define READ_SYSREG(name) ({ uint64_t v_; __asm__ volatile("mrs %0, " #name : "=r"(v_) :: "memory"); v_; })
-#define WRITE_SYSREG(name, value) \
-    __asm__ volatile("msr " #name ", %0" :: "r"((uint64_t)(value)) : "memory")
-
-static inline void isb(void) { __asm__ volatile("isb" ::: "memory"); }
-static inline void dsb(void) { __asm__ volatile("dsb sy" ::: "memory"); }
-static inline void wfi(void) { __asm__ volatile("dsb sy\n\twfi" ::: "memory"); }
-static inline void irq_enable(void) { __asm__ volatile("msr daifclr, #2" ::: "memory"); }
-static inline void irq_disable(void) { __asm__ volatile("msr daifset, #2" ::: "memory"); }
-
-/*
- * Plain loads and stores of one register without write-back: a trapped one comes with a valid
- * syndrome (ESR_EL2.ISV), so that a hypervisor can emulate it without reading the instruction.
- */
-static inline uint32_t mmio_read32(uint64_t address)
-{
-    uint32_t value;
-    __asm__ volatile("ldr %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
-    return value;
-}
-
-static inline void mmio_write32(uint64_t address, uint32_t value)
-{
-    __asm__ volatile("str %w0, [%1]" :: "rZ"(value), "r"(address) : "memory");
-}
-
-static inline void mmio_write8(uint64_t address, uint8_t value)
-{
-    __asm__ volatile("strb %w0, [%1]" :: "rZ"(value), "r"(address) : "memory");
-}
-
-static inline uint8_t mmio_read8(uint64_t address)
-{
-    uint32_t value;
-    __asm__ volatile("ldrb %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
-    return (uint8_t)value;
-}
-
-static inline uint16_t mmio_read16(uint64_t address)
-{
-    uint32_t value;
-    __asm__ volatile("ldrh %w0, [%1]" : "=r"(value) : "r"(address) : "memory");
-    return (uint16_t)value;
-}
-
-static inline uint64_t mmio_read64(uint64_t address)
-{
-    uint64_t value;
-    __asm__ volatile("ldr %x0, [%1]" : "=r"(value) : "r"(address) : "memory");
-    return value;
-}
-
-static inline void mmio_write64(uint64_t address, uint64_t value)
-{
-    __asm__ volatile("str %x0, [%1]" :: "rZ"(value), "r"(address) : "memory");
-}
 
 /* Every guest: `early` is what its first instruction read, 0 but for the probe. Returning powers off. */
 int main(uint64_t early);
 
-/* Called with interrupts masked for each interrupt but 1020..1023, after acknowledge and before EOI. */
-void guest_irq(uint32_t intid);
+/*
+ * Called with interrupts masked for each interrupt before its end is signalled. ARM64: INTID, all but
+ * 1020..1023; x86: vector, without the exceptions.
+ */
+void guest_irq(uint32_t irq);
 
 /* start.S, guest.ld */
 extern char image_start[], image_end[];
-void secondary_entry(void);
 
 /* ------------------------------------------------------------------ string.c, print.c */
 void *memset(void *to, int byte, size_t count);
@@ -96,83 +41,47 @@ uint64_t str_number(const char *s, const char **end);  /* decimal, or hexadecima
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_to(void (*put)(char), const char *format, va_list args);
 
-/* ------------------------------------------------------------------ fdt.c: reads, never writes */
-#define FDT_NONE (-1)
+/* ------------------------------------------------------------------ machine.c: what there is */
+struct range { uint64_t base, size; };
 
-struct fdt_range { uint64_t base, size; };
+void machine_open(const void *given);                    /* what the first instruction was given */
+uint32_t machine_memory(struct range *ranges, uint32_t room);
+bool machine_keeps(uint64_t page);                       /* RAM that holds the image or what was handed over */
+uint32_t machine_cpus(uint64_t *ids, uint32_t room);     /* how many there are, maybe more than room */
+const char *machine_arguments(void);                     /* command line, "" if none */
+bool machine_console(uint64_t *base, uint32_t *irq);
+void machine_info(void);                                 /* prints the rest, for a person */
 
-bool fdt_open(const void *blob);
-uint64_t fdt_address(void);
-int fdt_path(const char *path);                          /* unit addresses may be left out */
-int fdt_compatible(const char *compatible, int after);   /* next such node; FDT_NONE: from the start */
-const void *fdt_property(int node, const char *name, uint32_t *size);
-const char *fdt_string(int node, const char *name);      /* "" if absent */
-bool fdt_reg(int node, uint32_t index, struct fdt_range *range);  /* translated through `ranges` */
-uint32_t fdt_interrupt(int node, uint32_t index);        /* GIC INTID, 0 if absent */
-bool fdt_owns_interrupt(uint32_t intid);                 /* does any node name it? */
-uint32_t fdt_memory(struct fdt_range *ranges, uint32_t room);
-uint32_t fdt_cpus(uint64_t *mpidrs, uint32_t room);      /* how many there are, maybe more than room */
-int fdt_console(void);                                   /* node of stdout-path, or the first PL011 */
+int64_t cpu_start(uint64_t id, void (*run)(void));       /* 0, or an error; run must not return */
+void cpu_stop(void) __attribute__((noreturn));           /* this core */
+void power_off(void) __attribute__((noreturn));
+void power_reset(void) __attribute__((noreturn));
 
-/* ------------------------------------------------------------------ pl011.c */
-struct pl011 { uint64_t base; uint32_t intid; };
+/* ------------------------------------------------------------------ uart.c: PL011 or 16550; console.c */
+struct uart { uint64_t base; uint32_t intid; };
 
-void pl011_init(const struct pl011 *uart);
-void pl011_put(const struct pl011 *uart, char c);
-bool pl011_get(const struct pl011 *uart, char *c);
-void pl011_rx_irq(const struct pl011 *uart);             /* let receive interrupts through */
-void pl011_ack(const struct pl011 *uart);
+void uart_init(const struct uart *uart);
+void uart_put(const struct uart *uart, char c);
+bool uart_get(const struct uart *uart, char *c);
+void uart_rx_irq(const struct uart *uart);               /* let receive interrupts through */
+void uart_ack(const struct uart *uart);
 
-extern struct pl011 console;                             /* base 0: none */
+extern struct uart console;                              /* base 0: none */
 void console_irq(void);                                  /* a guest's handler of console.intid */
 bool console_line(char *line, size_t room);              /* echoes what was typed; true: a line is whole */
 
-/* ------------------------------------------------------------------ gic.c: GICv3, and GICv2 */
-struct gic {
-    uint32_t version;     /* 0: none described */
-    uint64_t dist;
-    uint64_t redist;      /* v3: first redistributor region */
-    uint64_t redist_size;
-    uint64_t cpu;         /* v2: CPU interface */
-};
-extern struct gic gic;
+/* ------------------------------------------------------------------ interrupts, time */
+void line_init(void);                                    /* the interrupt controller, and this core */
+void line_on(uint32_t irq);
+void line_off(uint32_t irq);
+void listen_to_neighbours(void);                         /* interrupts that only another core sends */
 
-void gic_init(void);                                     /* distributor, and this core */
-void gic_init_core(void);
-uint64_t gic_own_redist(void);
-void gic_enable(uint32_t intid);
-void gic_disable(uint32_t intid);
-void gic_edge(uint32_t intid, bool edge);
-void gic_sgi(uint32_t intid, uint64_t mpidr);
-
-/* ------------------------------------------------------------------ timer.c: the virtual timer */
-static inline uint64_t timer_now(void) { isb(); return READ_SYSREG(cntvct_el0); }
-static inline uint64_t timer_hz(void) { return READ_SYSREG(cntfrq_el0); }
-uint32_t timer_intid(void);
+uint32_t timer_irq(void);
 void timer_at(uint64_t when);
 void timer_off(void);
 uint64_t timer_ns(uint64_t ticks);
 
-/* ------------------------------------------------------------------ psci.c */
-#define PSCI_VERSION        0x84000000u
-#define PSCI_CPU_SUSPEND    0xc4000001u
-#define PSCI_CPU_OFF        0x84000002u
-#define PSCI_CPU_ON         0xc4000003u
-#define PSCI_AFFINITY_INFO  0xc4000004u
-#define PSCI_SYSTEM_OFF     0x84000008u
-#define PSCI_SYSTEM_RESET   0x84000009u
-#define PSCI_FEATURES       0x8400000au
-
-int64_t smc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
-int64_t hvc_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
-int64_t psci_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);  /* the devicetree's conduit */
-int64_t psci_start(uint64_t mpidr, void (*run)(void));   /* run must not return */
-void psci_off(void) __attribute__((noreturn));
-void psci_reset(void) __attribute__((noreturn));
-
 /* ------------------------------------------------------------------ trap.c */
-struct trap { uint64_t esr, far, elr; };
-
 /* Runs call(argument); false if it met a synchronous exception, which last_trap then describes. */
 bool trap_try(void (*call)(uint64_t), uint64_t argument);
 extern struct trap last_trap;

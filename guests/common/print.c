@@ -92,9 +92,9 @@ void print_to(void (*put)(char), const char *format, va_list args)
 static void put_console(char c)
 {
     if (c == '\n') {
-        pl011_put(&console, '\r');
+        uart_put(&console, '\r');
     }
-    pl011_put(&console, c);
+    uart_put(&console, c);
 }
 
 void print(const char *format, ...)

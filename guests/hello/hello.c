@@ -6,35 +6,32 @@
 
 static uint64_t cpus[MAX_CPUS];
 static uint32_t cpu_count;
-static struct fdt_range memory[4];
+static struct range memory[4];
 static uint32_t memory_count;
-static uint32_t tick_intid;
+static uint32_t tick_irq;
 
 static volatile uint32_t ticks_due;
 static uint64_t next_tick;
 static uint32_t tick_number;
 static bool tick_shown = true;
 
-void guest_irq(uint32_t intid)
+void guest_irq(uint32_t irq)
 {
-    if (intid == tick_intid) {
+    if (irq == tick_irq) {
         ticks_due++;
         next_tick += timer_hz();
         timer_at(next_tick);
-    } else if (intid == console.intid) {
+    } else if (irq == console.intid) {
         console_irq();
     } else {
-        print("hello: stray interrupt %u\n", intid);
+        print("hello: stray interrupt %u\n", irq);
     }
 }
 
 static void secondary_run(void)
 {
-    print("hello: second core here, mpidr 0x%lx\n", READ_SYSREG(mpidr_el1) & 0xff00ffffff);
-    psci_call(PSCI_CPU_OFF, 0, 0, 0);
-    for (;;) {
-        wfi();
-    }
+    print("hello: second core here, %s 0x%lx\n", CORE_ID_NAME, core_id());
+    cpu_stop();
 }
 
 static void start_core(uint32_t index)
@@ -43,9 +40,9 @@ static void start_core(uint32_t index)
         print("hello: I have no vCPU %u to start\n", index);
         return;
     }
-    int64_t result = psci_start(cpus[index], secondary_run);
+    int64_t result = cpu_start(cpus[index], secondary_run);
     if (result != 0) {
-        print("hello: vCPU %u did not start: PSCI error %ld\n", index, result);
+        print("hello: vCPU %u did not start: error %ld\n", index, result);
     }
 }
 
@@ -60,18 +57,10 @@ static uint64_t ram_bytes(void)
 
 static void show_info(void)
 {
-    int root = fdt_path("/");
-    int64_t psci = psci_call(PSCI_VERSION, 0, 0, 0);
-    print("hello: board %s\n", root == FDT_NONE ? "?" : fdt_string(root, "model"));
-    print("hello: EL%lu, mpidr 0x%lx, midr 0x%lx\n", READ_SYSREG(CurrentEL) >> 2, READ_SYSREG(mpidr_el1),
-          READ_SYSREG(midr_el1));
     for (uint32_t i = 0; i < memory_count; i++) {
         print("hello: RAM 0x%lx, %lu MiB\n", memory[i].base, memory[i].size >> 20);
     }
-    print("hello: image 0x%lx, devicetree 0x%lx\n", (uint64_t)image_start, fdt_address());
-    print("hello: console 0x%lx, INTID %u; timer INTID %u, %lu Hz; GICv%u at 0x%lx; PSCI %ld.%ld\n",
-          console.base, console.intid, tick_intid, timer_hz(), gic.version, gic.dist, psci >> 16,
-          psci & 0xffff);
+    machine_info();
 }
 
 /* A read, and a write if it came through, of memory that is not ours unless told otherwise. */
@@ -99,15 +88,15 @@ static void run_command(const char *line)
     } else if (str_prefix(line, "cpu")) {
         start_core((uint32_t)str_number(line + 3, NULL));
     } else if (str_equal(line, "fault")) {
-        touch(memory[0].base + ram_bytes());
+        touch(memory[memory_count - 1].base + memory[memory_count - 1].size);
     } else if (str_prefix(line, "fault ")) {
         touch(str_number(line + 6, NULL));
     } else if (str_equal(line, "reboot")) {
         print("hello: rebooting\n");
-        psci_reset();
+        power_reset();
     } else if (str_equal(line, "off")) {
         print("hello: off\n");
-        psci_off();
+        power_off();
     } else if (*line != '\0') {
         print("hello: you said: %s\n", line);
     }
@@ -117,17 +106,17 @@ int main(uint64_t early)
 {
     static char line[80];
     (void)early;
-    cpu_count = fdt_cpus(cpus, MAX_CPUS);
-    memory_count = fdt_memory(memory, ARRAY_COUNT(memory));
-    tick_intid = timer_intid();
+    cpu_count = machine_cpus(cpus, MAX_CPUS);
+    memory_count = machine_memory(memory, ARRAY_COUNT(memory));
+    tick_irq = timer_irq();
     print("hello: Bulkhead guest, %u vCPU%s, RAM %lu MiB at 0x%lx\n", cpu_count, cpu_count == 1 ? "" : "s",
           ram_bytes() >> 20, memory[0].base);
 
-    gic_init();
-    gic_enable(tick_intid);
+    line_init();
+    line_on(tick_irq);
     if (console.intid != 0) {
-        gic_enable(console.intid);
-        pl011_rx_irq(&console);
+        line_on(console.intid);
+        uart_rx_irq(&console);
     }
     next_tick = timer_now() + timer_hz();
     timer_at(next_tick);
@@ -135,10 +124,9 @@ int main(uint64_t early)
     for (;;) {
         irq_disable();
         if (ticks_due == 0) {
-            wfi();                /* wakes for a masked interrupt too: none is missed */
+            idle();               /* none is missed: it wakes for masked interrupts, or lets them in itself */
         }
         irq_enable();
-        isb();
         while (ticks_due > 0) {
             ticks_due--;
             tick_number++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes and reads back the first, the last and scattered pages of all the RAM that its devicetree
- * names. Everything is written before anything is read, so that two addresses that reach one page show.
+ * Writes and reads back the first, the last and scattered pages of all the RAM that it was
+ * given. Everything is written before anything is read, so that two addresses that reach one page show.
  */
 #include "guest.h"
 
@@ -10,15 +10,8 @@
 
 static uint64_t errors;
 
-static bool is_taken(uint64_t page)
-{
-    uint64_t dtb = fdt_address() & ~(PAGE - 1);
-    return (page + PAGE > (uint64_t)image_start && page < (uint64_t)image_end) ||
-           (page >= dtb && page < dtb + (UINT64_C(2) << 20));
-}
-
 /* Page n of n = 0..SCATTERED + 1: evenly spread, then moved by a hash within its stride. */
-static uint64_t page_at(const struct fdt_range *ram, uint64_t n)
+static uint64_t page_at(const struct range *ram, uint64_t n)
 {
     uint64_t pages = ram->size / PAGE, stride = pages / (SCATTERED + 1);
     if (n == 0) {
@@ -50,12 +43,12 @@ static void check_page(uint64_t page)
     }
 }
 
-static uint64_t for_pages(const struct fdt_range *ram, void (*call)(uint64_t))
+static uint64_t for_pages(const struct range *ram, void (*call)(uint64_t))
 {
     uint64_t count = 0;
     for (uint64_t n = 0; n <= SCATTERED + 1; n++) {
         uint64_t page = page_at(ram, n);
-        if (!is_taken(page)) {
+        if (!machine_keeps(page)) {
             call(page);
             count++;
         }
@@ -63,15 +56,15 @@ static uint64_t for_pages(const struct fdt_range *ram, void (*call)(uint64_t))
     return count;
 }
 
-void guest_irq(uint32_t intid)
+void guest_irq(uint32_t irq)
 {
-    (void)intid;               /* none is ever enabled */
+    (void)irq;               /* none is ever enabled */
 }
 
 int main(uint64_t early)
 {
-    struct fdt_range ram[4];
-    uint32_t count = fdt_memory(ram, ARRAY_COUNT(ram));
+    struct range ram[4];
+    uint32_t count = machine_memory(ram, ARRAY_COUNT(ram));
     uint64_t pages = 0, bytes = 0;
     (void)early;
     for (uint32_t i = 0; i < count; i++) {
@@ -88,6 +81,6 @@ int main(uint64_t early)
         print("memtest: FAILED, %lu of %lu pages\n", errors, pages);
     }
     for (;;) {
-        wfi();
+        idle();
     }
 }

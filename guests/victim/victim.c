@@ -8,21 +8,22 @@
 
 #define TICKS_A_SECOND   1000
 #define CHUNK            0x10000     /* bytes verified between two looks at the clock */
+#define PAGE             UINT64_C(4096)
 #define VERIFIED_AT_MOST (UINT64_C(64) << 20)
 
-static uint32_t tick_intid;
+static uint32_t tick_irq;
 static uint64_t interval, next_tick, late_max;
 static volatile uint32_t stray_count, stray_last;
 
-void guest_irq(uint32_t intid)
+void guest_irq(uint32_t irq)
 {
-    if (intid != tick_intid) {
+    if (irq != tick_irq) {
         stray_count++;
-        stray_last = intid;
+        stray_last = irq;
         return;
     }
     uint64_t now = timer_now();
-    if (now - next_tick > late_max) {
+    if (now > next_tick && now - next_tick > late_max) {    /* a timer that counts may be early by a rounding */
         late_max = now - next_tick;
     }
     next_tick += interval;
@@ -55,24 +56,26 @@ static uint64_t verify(uint64_t from, uint64_t to)
     return to;
 }
 
-static uint64_t page_up(uint64_t address)
+/* The longest piece of RAM, at most so much, without image and what was handed over: these stand anywhere. */
+static struct range own_memory(void)
 {
-    return (address + 0xfff) & ~UINT64_C(0xfff);
-}
-
-/* The largest piece of RAM without image and devicetree, both of which may stand anywhere in it. */
-static struct fdt_range own_memory(void)
-{
-    struct fdt_range ram = {0, 0};
-    fdt_memory(&ram, 1);
-    uint64_t end = ram.base + ram.size, from = page_up((uint64_t)image_end);
-    if (fdt_address() >= from && fdt_address() < end) {
-        end = fdt_address() & ~UINT64_C(0xfff);
+    struct range ram = {0, 0}, best = {0, 0};
+    machine_memory(&ram, 1);
+    uint64_t from = ram.base, end = ram.base + ram.size;
+    for (uint64_t page = from; page <= end; page += PAGE) {
+        if (page != end && !machine_keeps(page)) {
+            continue;
+        }
+        if (page - from > best.size) {
+            best = (struct range){from, page - from};
+        }
+        from = page + PAGE;
     }
-    if (end - from > VERIFIED_AT_MOST) {
-        from = end - VERIFIED_AT_MOST;
+    if (best.size > VERIFIED_AT_MOST) {
+        best.base += best.size - VERIFIED_AT_MOST;
+        best.size = VERIFIED_AT_MOST;
     }
-    return (struct fdt_range){from, end - from};
+    return best;
 }
 
 static void report_strays(void)
@@ -84,15 +87,12 @@ static void report_strays(void)
     }
 }
 
-/* Any SGI is foreign here: this guest sends none. */
 static void listen(void)
 {
-    gic_init();
-    for (uint32_t sgi = 0; sgi < 16; sgi++) {
-        gic_enable(sgi);
-    }
-    tick_intid = timer_intid();
-    gic_enable(tick_intid);
+    line_init();
+    listen_to_neighbours();         /* this guest sends itself nothing */
+    tick_irq = timer_irq();
+    line_on(tick_irq);
     interval = timer_hz() / TICKS_A_SECOND;
     next_tick = timer_now() + interval;
     timer_at(next_tick);
@@ -102,7 +102,7 @@ static void listen(void)
 int main(uint64_t early)
 {
     (void)early;
-    struct fdt_range range = own_memory();
+    struct range range = own_memory();
     uint64_t end = range.base + range.size, count = 0;
     fill(range.base, end);
     print("victim: watching %lu KiB at 0x%lx\n", range.size >> 10, range.base);

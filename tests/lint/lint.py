@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 REPO = Path(__file__).resolve().parents[2]
-CROSS = "aarch64-linux-gnu-gcc"
+CROSS = {"arm64": "aarch64-linux-gnu-gcc", "x86": "x86_64-linux-gnu-gcc"}
 SKIPPED_FOLDERS = {".git", "build", ".cache", "__pycache__", ".mypy_cache", ".pytest_cache"}
 
 
@@ -90,10 +90,13 @@ def headers_alone() -> Iterator[str]:
     """every header compiles alone"""
     for path in sources("src/", ".h") + sources("guests/", ".h"):
         target = name_of(path)
-        compiler = ["gcc"] if target.startswith("src/check/") else [CROSS, "-ffreestanding", "-mgeneral-regs-only"]
-        flags = ["-D_GNU_SOURCE"] if target.startswith("src/check/") else []
+        host = target.startswith("src/check/")
+        machine = "x86" if "/x86/" in target else "arm64"
+        compiler = ["gcc"] if host else [CROSS[machine], "-ffreestanding", "-mgeneral-regs-only"]
+        flags = ["-D_GNU_SOURCE"] if host else []
+        flags += ["-Iguests/common", f"-Iguests/common/{machine}"] if target.startswith("guests/") else []
         command = compiler + flags + ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-Isrc/include",
-                                      f"-I{path.parent}", "-x", "c", target]
+                                      f"-I{path.parent}", f"-I{path.parent.parent}", "-x", "c", target]
         done = subprocess.run(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         output = "\n".join(line for line in done.stdout.splitlines() if "#pragma once in main" not in line)
         if done.returncode != 0:

@@ -18,28 +18,28 @@
 #define MAX_UARTS 4
 
 static struct { uint64_t base; uint32_t intid; } rtc;
-static struct pl011 uarts[MAX_UARTS];
+static struct uart uarts[MAX_UARTS];
 static uint32_t uart_count;
 static volatile bool alarm_rang;
 static volatile uint32_t characters;
 
-static void uart_print(const struct pl011 *uart, const char *text)
+static void uart_print(const struct uart *uart, const char *text)
 {
     for (; *text != '\0'; text++) {
-        pl011_put(uart, *text);
+        uart_put(uart, *text);
     }
 }
 
 /* Each character is given back in brackets, so that an echo of the line cannot be taken for it. */
-static void uart_answer(const struct pl011 *uart)
+static void uart_answer(const struct uart *uart)
 {
     char c;
-    pl011_ack(uart);
-    while (pl011_get(uart, &c)) {
+    uart_ack(uart);
+    while (uart_get(uart, &c)) {
         characters++;
-        pl011_put(uart, '[');
-        pl011_put(uart, c);
-        pl011_put(uart, ']');
+        uart_put(uart, '[');
+        uart_put(uart, c);
+        uart_put(uart, ']');
     }
 }
 
@@ -61,7 +61,7 @@ void guest_irq(uint32_t intid)
 
 static void test_rtc(void)
 {
-    struct fdt_range range;
+    struct range range;
     int node = fdt_compatible("arm,pl031", FDT_NONE);
     if (node == FDT_NONE || !fdt_reg(node, 0, &range)) {
         return;
@@ -88,7 +88,7 @@ static void test_rtc(void)
 
 static void test_gpio(void)
 {
-    struct fdt_range range;
+    struct range range;
     int node = fdt_compatible("arm,pl061", FDT_NONE);
     if (node == FDT_NONE || !fdt_reg(node, 0, &range)) {
         return;
@@ -104,19 +104,19 @@ static void test_gpio(void)
 
 static void test_uarts(void)
 {
-    struct fdt_range range;
+    struct range range;
     int node = FDT_NONE;
     while ((node = fdt_compatible("arm,pl011", node)) != FDT_NONE && uart_count < MAX_UARTS) {
         if (!fdt_reg(node, 0, &range) || range.base == console.base) {
             continue;
         }
-        struct pl011 *uart = &uarts[uart_count++];
+        struct uart *uart = &uarts[uart_count++];
         uart->base = range.base;
         uart->intid = fdt_interrupt(node, 0);
-        pl011_init(uart);
+        uart_init(uart);
         uart_print(uart, "devtest: this is the second uart\r\n");
         gic_enable(uart->intid);
-        pl011_rx_irq(uart);
+        uart_rx_irq(uart);
         print("devtest: pl011 at 0x%lx interrupt %u ok\n", uart->base, uart->intid);
     }
 }

@@ -95,7 +95,7 @@ void gic_init_core(void)
 
 static void find_gic(void)
 {
-    struct fdt_range dist, second;
+    struct range dist, second;
     int node = fdt_compatible("arm,gic-v3", FDT_NONE);
     gic.version = 3;
     if (node == FDT_NONE) {
@@ -172,6 +172,28 @@ void gic_edge(uint32_t intid, bool edge)
     uint64_t at = bank(intid) + GICD_ICFGR + intid / 16 * 4;
     uint32_t bit = 2u << (intid % 16 * 2);
     mmio_write32(at, edge ? mmio_read32(at) | bit : mmio_read32(at) & ~bit);
+}
+
+void line_init(void)
+{
+    gic_init();
+}
+
+void line_on(uint32_t intid)
+{
+    gic_enable(intid);
+}
+
+void line_off(uint32_t intid)
+{
+    gic_disable(intid);
+}
+
+void listen_to_neighbours(void)
+{
+    for (uint32_t sgi = 0; sgi < 16; sgi++) {
+        gic_enable(sgi);
+    }
 }
 
 void gic_sgi(uint32_t intid, uint64_t mpidr)

@@ -229,7 +229,7 @@ static bool translate(int bus, int above, uint64_t *address)
     return false;
 }
 
-bool fdt_reg(int node, uint32_t index, struct fdt_range *range)
+bool fdt_reg(int node, uint32_t index, struct range *range)
 {
     struct walk walk;
     uint32_t size;
@@ -291,7 +291,7 @@ static int next_of_type(struct walk *walk, const char *type)
     return FDT_NONE;
 }
 
-uint32_t fdt_memory(struct fdt_range *ranges, uint32_t room)
+uint32_t fdt_memory(struct range *ranges, uint32_t room)
 {
     struct walk walk = {.depth = -1};
     uint32_t count = 0;

@@ -109,7 +109,7 @@ int main(uint64_t early)
     spi = choose_spi();
     sgi_to_self = (UINT64_C(1) << (READ_SYSREG(mpidr_el1) & 0xf)) | ((READ_SYSREG(mpidr_el1) & 0xff00) << 8);
     gic_enable(0);
-    gic_enable(timer_intid());
+    gic_enable(timer_irq());
     gic_edge(spi, true);        /* pending by software until acknowledged, then gone */
     gic_enable(spi);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "attacker.h"
+#include "attacks.h"
 
 #define PSCI_NOT_SUPPORTED  (-1)
 #define PSCI_ALREADY_ON     (-4)
@@ -227,7 +227,7 @@ void attack_wfi(const char *name, uint64_t address)
     uint64_t wait = timer_hz() / 100, start = timer_now();
     (void)address;
     irq_disable();
-    gic_enable(timer_intid());
+    gic_enable(timer_irq());
     timer_at(start + wait);
     while (timer_now() < start + wait) {
         wfi();

@@ -4,7 +4,7 @@
 #define CNTV_CTL_ENABLE  1u
 
 /* The timer node's interrupts: secure, physical, virtual, hypervisor's (in this order by its binding). */
-uint32_t timer_intid(void)
+uint32_t timer_irq(void)
 {
     int node = fdt_compatible("arm,armv8-timer", FDT_NONE);
     uint32_t intid = node == FDT_NONE ? 0 : fdt_interrupt(node, 2);
@@ -22,10 +22,4 @@ void timer_off(void)
 {
     WRITE_SYSREG(cntv_ctl_el0, 0);
     isb();
-}
-
-uint64_t timer_ns(uint64_t ticks)
-{
-    uint64_t hz = timer_hz();
-    return ticks / hz * 1000000000u + ticks % hz * 1000000000u / hz;
 }

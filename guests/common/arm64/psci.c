@@ -39,7 +39,7 @@ int64_t psci_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c)
 
 #define SECONDARIES  15
 
-int64_t psci_start(uint64_t mpidr, void (*run)(void))
+int64_t cpu_start(uint64_t mpidr, void (*run)(void))
 {
     static uint8_t stacks[SECONDARIES][2048] __attribute__((aligned(16)));
     static struct { uint64_t stack; void (*run)(void); } starts[SECONDARIES];
@@ -65,12 +65,17 @@ static void __attribute__((noreturn)) psci_final(uint64_t function)
     }
 }
 
-void psci_off(void)
+void cpu_stop(void)
+{
+    psci_final(PSCI_CPU_OFF);
+}
+
+void power_off(void)
 {
     psci_final(PSCI_SYSTEM_OFF);
 }
 
-void psci_reset(void)
+void power_reset(void)
 {
     psci_final(PSCI_SYSTEM_RESET);
 }

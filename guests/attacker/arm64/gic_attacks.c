@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "attacker.h"
+#include "attacks.h"
 
 #define GICD_CTLR         0x0000
 #define GICD_SETSPI_NSR   0x0040

@@ -13,4 +13,4 @@
     .endm
 
 #define GUEST_IRQ probe_irq
-#include "../common/vectors.S"
+#include "../../common/arm64/vectors.S"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory and devices; and the table of all attacks. */
-#include "attacker.h"
+#include "attacks.h"
 
 static uint64_t value_read;
 
@@ -131,7 +131,7 @@ static void attack_console(const char *name, uint64_t address)
         mmio_write32(at, 0xffffffff);
         mmio_write8(at, 0xff);
     }
-    pl011_init(&console);
+    uart_init(&console);
     print("attack %s: every register written", name);
     verdict(true);
 }
