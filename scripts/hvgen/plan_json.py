@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .model import Mapping, Plan, PlanPartition, Region
+from .model import Mapping, Plan, PlanCpu, PlanPartition, Region
 
 FORMAT = 1
 
@@ -22,10 +22,10 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "board": {"name": hardware.name, "model": hardware.model,
                   "memory": [_region(r) for r in hardware.memory],
                   "reserved": [{**_region(r), "why": why} for r, why in hardware.reserved]},
-        "hypervisor": {**_region(plan.hv), "text_offset": plan.text_offset},
+        "hypervisor": {**_region(plan.hv), **_only_here(plan)},
         "pa_bits": plan.pa_bits,
         "console_cpu": plan.console_cpu,
-        "cpus": [{"board_index": c.board_index, "mpidr": hex(c.mpidr), "redistributor": hex(c.redist),
+        "cpus": [{"board_index": c.board_index, **_core(plan, c),
                   "partition": plan.partitions[c.partition].name, "vcpu": c.vcpu} for c in plan.cpus],
         "partitions": [_partition(plan, p) for p in plan.partitions],
         "free": [_region(r) for r in plan.free],
@@ -33,24 +33,44 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _only_here(plan: Plan) -> dict[str, Any]:
+    if plan.vmm:
+        return {"vmm": plan.vmm, "trampoline": hex(plan.trampoline)}
+    return {"text_offset": plan.text_offset}
+
+
+def _core(plan: Plan, cpu: PlanCpu) -> dict[str, Any]:
+    if plan.vmm:
+        return {"apic_id": cpu.mpidr}
+    return {"mpidr": hex(cpu.mpidr), "redistributor": hex(cpu.redist)}
+
+
 def _partition(plan: Plan, part: PlanPartition) -> dict[str, Any]:
     spec = part.spec
     return {
         "name": part.name, "vmid": part.vmid, "line": spec.span.line,
         "cpus": [plan.cpus[c].board_index for c in part.cpus],
-        "interrupts": spec.interrupts, "on_fault": spec.on_fault, "dma_unprotected": part.dma_unprotected,
+        "interrupts": "direct" if part.direct else "virtual", "on_fault": spec.on_fault, "dma_unprotected": part.dma_unprotected,
         "ipa_bits": part.ipa_bits, "entry": hex(part.entry),
-        "devicetree": {"guest": hex(part.dtb_ipa), "room": part.dtb_room},
+        "boot_block" if plan.vmm else "devicetree": {"guest": hex(part.dtb_ipa), "room": part.dtb_room},
         "initrd": None if part.initrd is None else _region(part.initrd),
         "memory": [_mapping(m) for m in part.ram],
         "devices": [{"path": device.path, "line": given.span.line, "interrupts": [i.intid for i in device.interrupts],
                      "dma": given.dma or "none"} for device, given in part.devices],
         "device_memory": [{**_mapping(m), "device": m.what} for m in part.mappings if m.kind == "device"],
         "images": [{"what": b.what, "guest": hex(b.ipa), "physical": hex(b.pa), "size": b.size}
-                   for b in part.blobs if b.what != "dtb"],
-        "spis": list(part.spis), "ppis": list(part.ppis),
-        "vuart": None if part.vuart is None else {"guest": hex(part.vuart.ipa), "interrupt": part.vuart.intid},
+                   for b in part.blobs if b.file],
+        **_interrupts(plan, part),
     }
+
+
+def _interrupts(plan: Plan, part: PlanPartition) -> dict[str, Any]:
+    vuart = part.vuart
+    if plan.vmm:
+        return {"lines": list(part.spis), "ports": [_region(r) for r in part.ports],
+                "vuart": None if vuart is None else {"port": hex(vuart.ipa), "line": vuart.intid}}
+    return {"spis": list(part.spis), "ppis": list(part.ppis),
+            "vuart": None if vuart is None else {"guest": hex(vuart.ipa), "interrupt": vuart.intid}}
 
 
 def _region(region: Region) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Mapping, Sequence
 
-from .model import Plan, Region
-from .view import (FREE, HYPERVISOR, RESERVED, MemoryRow, core_rows, counted, device_rows, grouped, irq_rows,
-                   memory_rows, owner_name, size_text)
+from .model import Plan, PlanPartition, Region
+from .view import (FREE, HYPERVISOR, RESERVED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
+                   memory_rows, owner_name, port_rows, size_text)
 
 # Fill colours of partitions, told apart in light and dark and by most colour-blind eyes (after Okabe and Ito).
 FILLS = ("#56b4e9", "#e69f00", "#2fb38a", "#cc79a7", "#8f8ce0", "#d9d04a", "#d5754a", "#7fb86a")
@@ -39,6 +39,7 @@ WIDTH = 960
 LEAST, MOST = 22, 190                  # pixels of a memory row; what would be taller is cut
 RAM_X, RAM_W = 150, 210                # the column of physical memory
 GUEST_X, GUEST_W = 540, 240
+PORTS = " (I/O ports)"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Facts:
 def html(plan: Plan, facts: Facts = Facts()) -> str:
     body = [_head(plan, facts), _notes(plan), "<h2>Memory</h2>", memory_svg(plan), _memory_table(plan),
             "<h2>Cores</h2>", cores_svg(plan), "<h2>Devices and interrupts</h2>", lines_svg(plan), _irq_table(plan),
-            _device_table(plan), _dropped(facts)]
+            _device_table(plan), _port_table(plan), _dropped(facts)]
     title = escape(f"{plan.system.name} on {plan.hardware.name}")
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
             f'<meta name="viewport" content="width=device-width">\n<style>{STYLE}</style>\n</head>\n<body>\n'
@@ -144,14 +145,14 @@ def _guest_columns(plan: Plan, drawn: Sequence[Bar]) -> tuple[list[str], float]:
     top = 26.0
     for part in plan.partitions:
         views = [(Region(m.ipa, m.size), m.what if m.kind == "device" else "RAM", m.kind == "ram") for m in part.mappings]
-        if part.vuart is not None:
+        if part.vuart is not None and not plan.vmm:
             views.append((Region(part.vuart.ipa, 0x1000), "virtual UART", False))
         shapes.append(text(GUEST_X, top + 12, part.name))
         shapes.append(text(GUEST_X + GUEST_W, top + 12, "direct" if part.direct else "virtual", "soft", "end"))
         y = top + 18
         mine = {b.row.region.base: b for b in drawn if b.row.owner == part.index}
         physical = {m.ipa: m.pa for m in part.ram}
-        for region, what, ram in sorted(views):
+        for region, what, ram in sorted(views) + _port_views(plan, part):
             behind = mine.get(physical.get(region.base, -1)) if ram else None
             height = min(max(behind.height * 0.6, LEAST), 90) if behind else LEAST - 4
             if behind:
@@ -162,17 +163,26 @@ def _guest_columns(plan: Plan, drawn: Sequence[Bar]) -> tuple[list[str], float]:
                     f'C{middle} {y + height:g} {middle} {behind.top + behind.height:g} {x0} '
                     f'{behind.top + behind.height:g} Z" {fill(part.index)} opacity="0.22"/>')
             tip = f"{what}: {region.base:#x} to {region.end - 1:#x}"
+            port = "port " if what.endswith(PORTS) else ""
             opacity = "" if ram else ' opacity="0.55"'
             shapes.append(f'<g><title>{escape(tip)}</title><rect x="{GUEST_X}" y="{y:g}" width="{GUEST_W}" '
                           f'height="{height:g}" {fill(part.index)}{opacity} stroke="var(--paper)"/></g>')
             label = what if len(what) < 36 else "\u2026" + what[-34:]
             shapes.append(text(GUEST_X + 8, y + height / 2 + 4, label, "in" if ram else ""))
-            shapes.append(text(GUEST_X + GUEST_W + 8, y + 11, f"{region.base:#x}", "soft mono"))
+            shapes.append(text(GUEST_X + GUEST_W + 8, y + 11, f"{port}{region.base:#x}", "soft mono"))
             if ram:
                 shapes.append(text(GUEST_X + GUEST_W - 8, y + height / 2 + 4, size_text(region.size), "in", "end"))
             y += height
         top = y + 16
     return shapes, top
+
+
+def _port_views(plan: Plan, part: PlanPartition) -> list[tuple[Region, str, bool]]:
+    """x86: what a guest reaches by I/O ports, below its memory."""
+    views = [(r, f"{device.path}{PORTS}", False) for device, _ in part.devices for r in device.ports]
+    if part.vuart is not None and plan.vmm:
+        views.append((Region(part.vuart.ipa, 8), f"virtual UART{PORTS}", False))
+    return sorted(views)
 
 
 # ---------------------------------------------------------------- cores
@@ -183,7 +193,7 @@ def cores_svg(plan: Plan) -> str:
     shapes = []
     for i, r in enumerate(rows):
         x, y = i % across * 120, i // across * 76 + 2
-        tip = f"{r.path}, MPIDR {r.mpidr:#x}, {r.kind}: {r.note}"
+        tip = f"{r.path}, {core_id(plan, r.mpidr)}, {r.kind}: {r.note}"
         shapes.append(f'<g><title>{escape(tip)}</title><rect x="{x}" y="{y}" width="{wide}" height="{high}" rx="5" '
                       f'{fill(r.owner)}/></g>')
         kind = "in" if r.owner >= 0 else "soft"
@@ -199,9 +209,9 @@ def cores_svg(plan: Plan) -> str:
 # ---------------------------------------------------------------- devices and interrupts
 
 def lines_svg(plan: Plan) -> str:
-    """From each owned device by its INTID to its owner."""
-    rows = [r for r in irq_rows(plan) if r.intid >= 32]
-    silent = [d for d in device_rows(plan) if d.owner >= 0 and not any(r.what == d.path for r in rows)]
+    """From each owned device by its interrupt to its owner."""
+    rows = [r for r in irq_rows(plan) if not r.of_core]
+    silent = [d for d in device_rows(plan) + port_rows(plan) if d.owner >= 0 and not any(r.what == d.path for r in rows)]
     owners = sorted({r.owner for r in rows} | {d.owner for d in silent}, key=lambda o: (o == HYPERVISOR, o))
     count = len(rows) + len(silent)
     if not count:
@@ -277,13 +287,20 @@ def _memory_table(plan: Plan) -> str:
 def _irq_table(plan: Plan) -> str:
     rows = [(_code(str(r.intid)), escape(r.name), "edge" if r.edge else "level", _owner(plan, r.owner), escape(r.what),
              escape(r.note)) for r in irq_rows(plan)]
-    return _folded("all interrupts", _table(("INTID", "", "", "owner", "what", ""), rows))
+    number = "line" if plan.vmm else "INTID"
+    return _folded("all interrupts", _table((number, "", "", "owner", "what", ""), rows))
 
 
 def _device_table(plan: Plan) -> str:
     rows = [(_code(f"{r.region.base:#x}"), escape(size_text(r.region.size)), _owner(plan, r.owner), _code(r.path),
              escape(r.note)) for r in grouped(device_rows(plan))]
     return _folded("all devices of the board", _table(("registers", "size", "owner", "node", ""), rows))
+
+
+def _port_table(plan: Plan) -> str:
+    rows = [(_code(f"{r.region.base:#x}-{r.region.end - 1:#x}"), _owner(plan, r.owner), _code(r.path), escape(r.note))
+            for r in port_rows(plan)]
+    return _folded("all I/O ports of the board", _table(("I/O ports", "owner", "node", ""), rows)) if rows else ""
 
 
 def _dropped(facts: Facts) -> str:

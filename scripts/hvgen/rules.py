@@ -356,7 +356,7 @@ KEPT_FIX = {
 def _kept(hardware: Hardware, given: Given) -> Iterator[tuple[str, str, bool]]:
     """(rule, what it is, whether the device itself is it) of the things that the hypervisor keeps."""
     device = given.device
-    yield from rules_x86.kept(hardware, given)
+    yield from rules_x86.kept(hardware, device)
     gic, timer, uart = hardware.gic, hardware.timer, hardware.uart
     if gic:
         own = device.path == gic.path or device.path.startswith(f"{gic.path}/")

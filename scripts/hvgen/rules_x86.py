@@ -9,8 +9,8 @@ from typing import Iterator, Optional
 
 from . import pc
 from .diag import Diagnostic, hex_range, size_text
-from .model import Hardware, Region
-from .place import overlap
+from .model import Device, Hardware, Region
+from .place import overlap, pages
 from .rulecase import Case, Given
 
 PCI_HOSTS = "pci-host-"                # compatibles of generic hosts begin so (binding pci/host-generic-pci)
@@ -85,13 +85,13 @@ def mem_under_device(case: Case) -> Iterator[Diagnostic]:
 
 # ---------------------------------------------------------------- devices
 
-def kept(hardware: Hardware, given: Given) -> Iterator[tuple[str, str, bool]]:
+def kept(hardware: Hardware, device: Device) -> Iterator[tuple[str, str, bool]]:
     """As rules._kept: (rule, what it is, whether the device itself is it)."""
     board = hardware.pc
     if board is None:
         return
-    device = given.device
-    if any(c in CONTROLLERS for c in device.compatible) or (board.ioapic and given.touches((board.ioapic.region,))):
+    registers = tuple(pages(r) for r in device.regs)
+    if any(c in CONTROLLERS for c in device.compatible) or (board.ioapic and _overlap(registers, (board.ioapic.region,))):
         yield "DEV-GIC", "the interrupt controller", True
     for compatible in device.compatible:
         if compatible in TIMERS:
@@ -102,19 +102,19 @@ def kept(hardware: Hardware, given: Given) -> Iterator[tuple[str, str, bool]]:
     for other in hardware.devices:
         if other.path != device.path and _overlap(device.ports, other.ports) and any(c in TIMERS for c in other.compatible):
             yield "DEV-TIMER", f"it has ports of '{other.path}'", False
-    why = _of_the_board(hardware, given)
+    why = _of_the_board(hardware, device)
     if why:
         yield "DEV-BOARD", why, False
 
 
-def _of_the_board(hardware: Hardware, given: Given) -> str:
-    if any(c.startswith(PCI_HOSTS) for c in given.device.compatible):
+def _of_the_board(hardware: Hardware, device: Device) -> str:
+    if any(c.startswith(PCI_HOSTS) for c in device.compatible):
         return "it configures all PCI functions"
     assert hardware.pc is not None
     for writes, what in ((hardware.pc.off, "switch the board off"), (hardware.pc.reset, "reset the board")):
-        if _overlap(given.device.ports, tuple(Region(w.port, w.width) for w in writes)):
+        if _overlap(device.ports, tuple(Region(w.port, w.width) for w in writes)):
             return f"it can {what}"
-    return next((why for region, why in BOARD_PORTS if _overlap(given.device.ports, (region,))), "")
+    return next((why for region, why in BOARD_PORTS if _overlap(device.ports, (region,))), "")
 
 
 def kept_message(given: Given, rule: str, what: str) -> Diagnostic:
@@ -133,7 +133,7 @@ def dev_dma_x86(case: Case) -> Iterator[Diagnostic]:
         return
     for given in case.given:
         device = given.device
-        if any(kept(case.hardware, given)) or not (device.regs or device.ports or pci_host(case.hardware, device.path)):
+        if any(kept(case.hardware, device)) or not (device.regs or device.ports or pci_host(case.hardware, device.path)):
             continue
         if pci_host(case.hardware, device.path):
             yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}' is a PCI function: this version cannot give it "
@@ -160,7 +160,7 @@ def dev_ports(case: Case) -> Iterator[Diagnostic]:
         for other in case.given[:n]:
             if other.part is given.part or other.device.path == given.device.path:
                 continue
-            if any(kept(case.hardware, given)) or any(kept(case.hardware, other)):
+            if any(kept(case.hardware, given.device)) or any(kept(case.hardware, other.device)):
                 continue
             shared = next((Region(max(a.base, b.base), min(a.end, b.end) - max(a.base, b.base))
                            for a in given.device.ports for b in other.device.ports if overlap(a, b)), None)

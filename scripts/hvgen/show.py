@@ -6,8 +6,8 @@ import os
 from typing import Iterable, Sequence, TextIO
 
 from .model import Plan
-from .view import (FREE, HYPERVISOR, RESERVED, MemoryRow, core_rows, counted, device_rows, grouped, irq_rows, memory_rows,
-                   owner_name, size_text)
+from .view import (FREE, HYPERVISOR, RESERVED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
+                   memory_rows, owner_name, port_rows, size_text)
 
 PLAIN, BOLD, DIM = "\033[0m", "\033[1m", "\033[2m"
 INK = ("\033[36m", "\033[33m", "\033[32m", "\033[35m", "\033[34m", "\033[31m")
@@ -78,7 +78,7 @@ class _Page:
         return out
 
     def cores(self) -> list[str]:
-        rows = [(r.owner, (f"core {r.number}", r.kind, f"mpidr {r.mpidr:#x}",
+        rows = [(r.owner, (f"core {r.number}", r.kind, core_id(self.plan, r.mpidr),
                            f"{owner_name(self.plan, r.owner)} vcpu {r.vcpu}" if r.vcpu >= 0 else "unused", r.note))
                 for r in core_rows(self.plan)]
         return [self.title("Cores")] + self.table(rows) + [""]
@@ -86,12 +86,17 @@ class _Page:
     def partitions(self) -> list[str]:
         out = [self.title("Partitions")]
         for p in self.plan.partitions:
+            boot = "boot information" if self.plan.vmm else "devicetree"
             out.append("  " + self.ink(p.index, p.name) + f": {p.spec.image.kind} image, entry {p.entry:#x}, "
-                       f"devicetree {p.dtb_ipa:#x}, {p.ipa_bits} bits of address, on fault {p.spec.on_fault}")
+                       f"{boot} {p.dtb_ipa:#x}, {p.ipa_bits} bits of address, on fault {p.spec.on_fault}")
             for m in p.mappings:
                 if m.kind == "device":
                     out.append(f"    {m.ipa:#x}  {size_text(m.size)}  {m.what}")
-            if p.vuart is not None:
+            for region in p.ports:
+                out.append(f"    I/O ports {region.base:#x}-{region.end - 1:#x}")
+            if p.vuart is not None and self.plan.vmm:
+                out.append(f"    I/O ports {p.vuart.ipa:#x}-{p.vuart.ipa + 7:#x}  virtual UART, line {p.vuart.intid}")
+            elif p.vuart is not None:
                 out.append(f"    {p.vuart.ipa:#x}  4 KiB  virtual UART, INTID {p.vuart.intid}")
         return out + [""]
 
@@ -104,4 +109,10 @@ class _Page:
         rows = [(r.owner, (f"{r.region.base:#x}", size_text(r.region.size),
                            "nobody" if r.owner == FREE else owner_name(self.plan, r.owner), r.path, r.note))
                 for r in grouped(device_rows(self.plan))]
-        return [self.title("Devices")] + self.table(rows, (0, 1)) + [""]
+        return [self.title("Devices")] + self.table(rows, (0, 1)) + [""] + self.ports()
+
+    def ports(self) -> list[str]:
+        rows = [(r.owner, (f"{r.region.base:#x}", f"{r.region.end - 1:#x}",
+                           "nobody" if r.owner == FREE else owner_name(self.plan, r.owner), r.path, r.note))
+                for r in port_rows(self.plan)]
+        return [self.title("I/O ports")] + self.table(rows, (0, 1)) + [""] if rows else []

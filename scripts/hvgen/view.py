@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Callable, Optional
 
-from .model import Plan, Region
-from .place import merge, subtract
+from . import rules_x86
+from .model import Device, Plan, Region
+from .place import PAGE, merge, subtract
 
 FREE, RESERVED, HYPERVISOR = -1, -2, -3      # owners that are no partition
+KEPT = {"DEV-GIC": "interrupt controller", "DEV-TIMER": "alarm and clock", "DEV-CONSOLE": "console"}
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,18 @@ class IrqRow:
     what: str
     owner: int
     note: str = ""
+    ioapic: bool = False               # x86: a line of the I/O APIC
 
     @property
     def name(self) -> str:
+        if self.ioapic:
+            return "line"
         return f"SPI {self.intid - 32}" if self.intid >= 32 else f"PPI {self.intid - 16}"
+
+    @property
+    def of_core(self) -> bool:
+        """Each core has one of its own."""
+        return not self.ioapic and self.intid < 32
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,8 @@ def counted(number: int, word: str) -> str:
 def memory_rows(plan: Plan) -> list[MemoryRow]:
     """All of the board's RAM, in order, without holes between the rows of a bank."""
     rows = [MemoryRow(plan.hv, HYPERVISOR, "hypervisor, tables, guest images")]
+    if plan.vmm:
+        rows.append(MemoryRow(Region(plan.trampoline, PAGE), HYPERVISOR, "start of other cores"))
     for part in plan.partitions:
         rows += [MemoryRow(Region(m.pa, m.size), part.index, part.name, m.ipa) for m in part.ram]
     taken = merge(r.region for r in rows)
@@ -103,8 +115,34 @@ def core_rows(plan: Plan) -> list[CoreRow]:
     return rows
 
 
+def core_id(plan: Plan, mpidr: int) -> str:
+    """What the hardware calls a core."""
+    return f"APIC ID {mpidr}" if plan.vmm else f"mpidr {mpidr:#x}"
+
+
+def _line_rows(plan: Plan) -> list[IrqRow]:
+    """x86: lines of the I/O APIC that have an owner.  A virtual UART's line is one of the guest's own I/O APIC."""
+    hw, rows = plan.hardware, []
+    edge = {i.intid: i.edge for d in hw.devices for i in d.interrupts}
+    first = plan.cpus[0].board_index
+    if hw.uart is not None and hw.uart.intid:
+        rows.append(IrqRow(hw.uart.intid, edge.get(hw.uart.intid, True), hw.uart.path, HYPERVISOR,
+                           f"console input, NMI on core {first}", True))
+    if hw.pc and hw.pc.ioapic and hw.pc.ioapic.pit_line >= 0:
+        line = hw.pc.ioapic.pit_line
+        rows.append(IrqRow(line, edge.get(line, True), "alarm", HYPERVISOR, f"NMI on core {first}", True))
+    for part in plan.partitions:
+        rows += [IrqRow(i.intid, i.edge, device.path, part.index, "", True)
+                 for device, _ in part.devices for i in device.interrupts]
+        if part.vuart is not None:
+            rows.append(IrqRow(part.vuart.intid, True, "virtual UART", part.index, "made by the hypervisor", True))
+    return sorted(rows, key=lambda row: (row.intid, row.owner))
+
+
 def irq_rows(plan: Plan) -> list[IrqRow]:
     """SPIs that have an owner, and the PPIs that each core has for itself."""
+    if plan.vmm:
+        return _line_rows(plan)
     rows: list[IrqRow] = []
     hw = plan.hardware
     if hw.timer is not None:
@@ -131,6 +169,15 @@ def irq_rows(plan: Plan) -> list[IrqRow]:
 
 
 def device_rows(plan: Plan) -> list[DeviceRow]:
+    return _rows(plan, lambda device: device.regs)
+
+
+def port_rows(plan: Plan) -> list[DeviceRow]:
+    """x86: the same for I/O ports."""
+    return _rows(plan, lambda device: device.ports)
+
+
+def _rows(plan: Plan, regions: Callable[[Device], tuple[Region, ...]]) -> list[DeviceRow]:
     hw = plan.hardware
     owners = {device.path: (part.index, "DMA unprotected" if spec.dma == "unprotected" else "")
               for part in plan.partitions for device, spec in part.devices}
@@ -138,11 +185,13 @@ def device_rows(plan: Plan) -> list[DeviceRow]:
     if hw.gic is not None:
         own.update({d.path: "interrupt controller" for d in hw.devices if d.path.startswith(hw.gic.path)})
     own.update({path: "IOMMU" for path in hw.iommus})
+    own.update({d.path: KEPT[rule] for d in hw.devices for rule, _, itself in rules_x86.kept(hw, d)
+                if itself and rule in KEPT})
     rows = []
     for device in hw.devices:
         if device.enabled:
             owner, note = owners.get(device.path, (HYPERVISOR, own[device.path]) if device.path in own else (FREE, ""))
-            rows += [DeviceRow(region, device.path, owner, note) for region in device.regs]
+            rows += [DeviceRow(region, device.path, owner, note) for region in regions(device)]
     return sorted(rows, key=lambda row: (row.region, row.path))
 
 
