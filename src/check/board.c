@@ -101,9 +101,9 @@ static void add_gicv2_pages(struct board *board)
     uint64_t base, size;
 
     for (int n = 1; board->gic_version == 2 && n <= 3; n += 2) {
-        if (dt_reg(&board->dt, board->gic, n, &base, &size) > 0) {
-            ranges_add_pages(&board->gic_regions, base, 2 * PAGE_SIZE, board->dt.nodes[board->gic].path,
-                             (uint32_t)board->gic);
+        if (dt_reg(&board->dt, board->controller, n, &base, &size) > 0) {
+            ranges_add_pages(&board->controller_regions, base, 2 * PAGE_SIZE, board->dt.nodes[board->controller].path,
+                             (uint32_t)board->controller);
         }
     }
 }
@@ -116,20 +116,20 @@ static void find_gic(struct board *board, const char *name)
     int size;
     const uint8_t *cells;
 
-    board->gic = dt_gic(dt);
-    if (board->gic < 0) {
+    board->controller = dt_gic(dt);
+    if (board->controller < 0) {
         unusable("%s: no GICv2 or GICv3", name);
     }
-    board->gic_version = dt_compatible(dt, board->gic, "arm,gic-v3") ? 3 : 2;
-    cells = dt_prop(dt, board->gic, "redistributor-stride", &size);
+    board->gic_version = dt_compatible(dt, board->controller, "arm,gic-v3") ? 3 : 2;
+    cells = dt_prop(dt, board->controller, "redistributor-stride", &size);
     for (int i = size - 4; cells != NULL && i >= 0 && i < size; i++) {
         stride = stride << 8 | cells[i];
     }
     board->redist_stride = stride;
     for (int i = 0; i < dt->count; i++) {
-        if (dt_is_under(dt, i, board->gic) || dt_compatible(dt, i, "arm,gic-v3*") ||
+        if (dt_is_under(dt, i, board->controller) || dt_compatible(dt, i, "arm,gic-v3*") ||
             dt_compatible(dt, i, "arm,gic-v2m*")) {
-            add_regs(dt, i, &board->gic_regions, true);
+            add_regs(dt, i, &board->controller_regions, true);
         }
     }
     add_gicv2_pages(board);
@@ -149,9 +149,15 @@ static void find_iommus(struct board *board)
 
 static void keep_uart(struct board *board, int node)
 {
+    uint64_t base, size;
+
     board->uart = node;
     add_regs(&board->dt, node, &board->uart_pages, true);
     ranges_sort(&board->uart_pages);
+    for (int n = 0; dt_ports(&board->dt, node, n, &base, &size); n++) {
+        ranges_add(&board->kept_ports, base, size, "the hypervisor's UART", NO_OWNER);
+    }
+    ranges_sort(&board->kept_ports);
 }
 
 /* The hypervisor's own console, where board.yaml names it. */
@@ -172,12 +178,13 @@ static void find_uart(struct board *board, const char *named, const char *file)
 }
 
 /* Where board.yaml is silent, the layout's choice among the serial ports stands: whichever it is must be kept. */
-void board_take_uart(struct board *board, uint64_t wanted)
+void board_take_uart(struct board *board, uint64_t wanted, bool ports)
 {
     uint64_t base, size;
 
     for (int i = 0; i < board->dt.count && board->uart < 0 && wanted != 0; i++) {
-        if (dt_reg(&board->dt, i, 0, &base, &size) && base == wanted) {
+        if ((ports ? dt_ports(&board->dt, i, 0, &base, &size) : dt_reg(&board->dt, i, 0, &base, &size)) &&
+            base == wanted) {
             keep_uart(board, i);
         }
     }
@@ -204,12 +211,12 @@ static void find_devices(struct board *board)
     board->timer = -1;
     for (int i = 0; i < dt->count; i++) {
         for (int n = 0; dt_interrupt(dt, i, n, &irq); n++) {
-            if (irq.gic && irq.intid < sizeof(board->spi_used)) {
+            if (irq.known && irq.intid < sizeof(board->spi_used)) {
                 board->spi_used[irq.intid] = 1;
             }
         }
         for (int n = 0; dt_interrupt_behind(dt, i, n, &irq); n++) {
-            if (irq.gic && irq.intid < sizeof(board->spi_used)) {
+            if (irq.known && irq.intid < sizeof(board->spi_used)) {
                 board->spi_used[irq.intid] = 1;
             }
         }
@@ -292,11 +299,11 @@ bool board_is_gicv(const struct board *board, uint64_t start, uint64_t end)
 {
     uint64_t base, size;
 
-    return board->gic_version == 2 && dt_reg(&board->dt, board->gic, 3, &base, &size) > 0 && start >= base &&
+    return board->gic_version == 2 && dt_reg(&board->dt, board->controller, 3, &base, &size) > 0 && start >= base &&
            end - base <= (size < 2 * PAGE_SIZE ? 2 * PAGE_SIZE : (size + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE);
 }
 
-void board_load(struct board *board, const char *name, const char *yaml)
+void board_load(struct board *board, enum arch arch, const char *name, const char *yaml)
 {
     struct spec_board extra = {0};
     size_t size;
@@ -320,8 +327,13 @@ void board_load(struct board *board, const char *name, const char *yaml)
         ranges_add_pages(&board->reserved, r->base, r->end - r->base, r->what, NO_OWNER);
     }
     find_reserved(board);
+    board->arch = arch;
     find_cpus(board);
-    find_gic(board, name);
+    if (arch == ARCH_X86) {
+        board_find_pc(board, &extra, name);
+    } else {
+        find_gic(board, name);
+    }
     find_iommus(board);
     find_uart(board, extra.console, yaml);
     find_devices(board);
@@ -331,7 +343,7 @@ void board_load(struct board *board, const char *name, const char *yaml)
                                                        : REDIST_STRIDE;
     ranges_sort(&board->memory);
     ranges_sort(&board->reserved);
-    ranges_sort(&board->gic_regions);
+    ranges_sort(&board->controller_regions);
     ranges_sort(&board->iommu);
     ranges_sort(&board->devices);
     if (board->memory.count == 0 || board->cpu_count == 0) {

@@ -65,6 +65,8 @@ struct segment {
     uint8_t *bytes;
 };
 
+enum arch { ARCH_ARM64 = 1, ARCH_X86 = 2, ARCH_BOTH = 3 };
+
 struct section {
     const char *name;
     uint64_t base;
@@ -79,6 +81,7 @@ struct elf_symbol {
 };
 
 struct elf_image {
+    enum arch arch;
     struct segment *segments;
     size_t segment_count, segment_room;
     struct section *sections;
@@ -99,7 +102,7 @@ struct elf_guest {
     uint64_t entry;
 };
 
-bool elf_guest_load(struct elf_guest *guest, const uint8_t *bytes, size_t size);
+bool elf_guest_load(struct elf_guest *guest, enum arch arch, const uint8_t *bytes, size_t size);
 const struct section *elf_section_of(const struct elf_image *elf, uint64_t pa);
 
 /* ---------------------------------------------------------------- devtree.c: board's and guests' trees */
@@ -117,9 +120,9 @@ struct devtree {
     int count;
 };
 
-/* An interrupt as the GIC counts: `gic` false where it ends in another controller. */
+/* An interrupt as the GIC or the I/O APIC counts: `known` is false where it ends in another controller. */
 struct dt_interrupt {
-    bool gic;
+    bool known;
     uint32_t intid;
 };
 
@@ -137,40 +140,12 @@ int dt_find_phandle(const struct devtree *dt, uint32_t phandle);
 bool dt_is_under(const struct devtree *dt, int node, int ancestor);
 /* The index-th register range that the CPU can reach, as the CPU sees it. */
 bool dt_reg(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size);
+/* The same of a node with bulkhead,io-ports: I/O ports, which are no addresses. */
+bool dt_ports(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size);
+uint64_t dt_number(const struct devtree *dt, int node, const char *name); /* one or two cells; 0: none */
 void dt_initrd(const struct devtree *dt, uint64_t *start, uint64_t *end); /* of /chosen; both 0: none */
 bool dt_interrupt(const struct devtree *dt, int node, int index, struct dt_interrupt *found);
 bool dt_interrupt_behind(const struct devtree *dt, int nexus, int index, struct dt_interrupt *found);
-
-/* ---------------------------------------------------------------- board.c: what the board has */
-
-struct board_cpu {
-    uint64_t mpidr;
-    const char *path;
-};
-
-struct board {
-    struct devtree dt;
-    struct ranges memory;   /* RAM banks, sorted */
-    struct ranges reserved; /* page-rounded, sorted; `what` says by whom */
-    struct board_cpu *cpus;
-    size_t cpu_count, cpu_room;
-    int gic; /* node */
-    uint32_t gic_version;
-    struct ranges gic_regions;
-    struct ranges iommu;
-    int uart; /* node of the hypervisor's console, -1 */
-    struct ranges uart_pages;
-    int timer;
-    uint32_t conduit; /* enum layout_conduit */
-    uint64_t redist_stride;
-    bool uart_named;        /* board.yaml names the console */
-    uint8_t spi_used[1024]; /* some node of the board names this SPI */
-    struct ranges devices;  /* register ranges of every enabled node, by byte; owner is the node */
-};
-
-void board_load(struct board *board, const char *dtb, const char *yaml);
-bool board_is_gicv(const struct board *board, uint64_t start, uint64_t end);
-void board_take_uart(struct board *board, uint64_t base); /* the console that the layout uses */
 
 /* ---------------------------------------------------------------- spec.c: system.yaml */
 
@@ -194,9 +169,11 @@ struct spec_partition {
     struct spec_device *devices;
     size_t device_count, device_room;
     bool direct, vuart;
+    bool virtual_said; /* x86 has nothing but direct interrupts */
     uint32_t on_fault;
     enum spec_kind kind;
     const char *image, *initrd; /* files, variables expanded */
+    const char *bootargs;       /* of linux, "" if there are none */
     uint64_t offset;            /* raw */
 };
 
@@ -207,6 +184,12 @@ struct spec {
     size_t partition_count, partition_room;
 };
 
+/* x86: writes to I/O ports. */
+struct spec_outs {
+    struct layout_out *at;
+    size_t count, room;
+};
+
 /* What board.yaml adds to the devicetree. */
 struct spec_board {
     const char *psci; /* "smc", "hvc", "none"; NULL: the devicetree says it */
@@ -215,34 +198,69 @@ struct spec_board {
     struct ranges memory;
     struct ranges reserved;
     bool has_memory;
+    struct spec_outs off, reset;
 };
 
 void spec_load(struct spec *spec, const char *name);
 void spec_board_load(struct spec_board *spec, const char *name);
 
+/* ---------------------------------------------------------------- board.c: what the board has */
+
+struct board_cpu {
+    uint64_t mpidr;
+    const char *path;
+};
+
+struct board {
+    struct devtree dt;
+    struct ranges memory;   /* RAM banks, sorted */
+    struct ranges reserved; /* page-rounded, sorted; `what` says by whom */
+    struct board_cpu *cpus;
+    size_t cpu_count, cpu_room;
+    enum arch arch;
+    int controller; /* node of the GIC or the I/O APIC */
+    uint32_t gic_version;
+    struct ranges controller_regions;
+    struct ranges iommu;
+    int uart; /* node of the hypervisor's console, -1 */
+    struct ranges uart_pages;
+    int timer;
+    uint32_t conduit; /* enum layout_conduit */
+    uint64_t redist_stride;
+    bool uart_named;        /* board.yaml names the console */
+    uint8_t spi_used[1024]; /* some node of the board names this SPI */
+    struct ranges devices;  /* register ranges of every enabled node, by byte; owner is the node */
+    /* x86 */
+    struct ranges ports;      /* I/O ports of every enabled node; owner is the node */
+    struct ranges kept_ports; /* that no partition may have; `what` says why */
+    uint64_t ioapic, pm_timer, tsc_hz;
+    uint32_t ioapic_lines, pit_line;
+    struct spec_outs off, reset;
+};
+
+void board_load(struct board *board, enum arch arch, const char *dtb, const char *yaml);
+void board_find_pc(struct board *board, const struct spec_board *extra, const char *name); /* board_pc.c */
+bool board_keeps(const struct board *board, int node); /* x86: no partition may have it */
+bool board_is_gicv(const struct board *board, uint64_t start, uint64_t end);
+void board_take_uart(struct board *board, uint64_t base, bool ports); /* the console that the layout uses */
+
 /* ---------------------------------------------------------------- walk.c: what the MMU would do */
 
-/* Descriptor bits, VMSAv8-64 (DDI 0487 D8.3) */
-#define DESC_VALID    UINT64_C(1)
-#define DESC_TABLE    UINT64_C(2)
-#define DESC_ADDRESS  UINT64_C(0x0000fffffffff000)
-#define DESC_AF       (UINT64_C(1) << 10)
-#define DESC_SH(d)    (((d) >> 8) & 3)
-#define DESC_XN       (UINT64_C(1) << 54)
-#define SH_INNER      UINT64_C(3)
-#define S1_INDEX(d)   (((d) >> 2) & 7)
-#define S1_READ_ONLY  (UINT64_C(1) << 7)
-#define S1_AP1        (UINT64_C(1) << 6)
-#define S1_GP         (UINT64_C(1) << 50)
-#define S2_MEMATTR(d) (((d) >> 2) & 15)
-#define S2_READ       (UINT64_C(1) << 6)
-#define S2_WRITE      (UINT64_C(1) << 7)
+#define CAN_READ    1u
+#define CAN_WRITE   2u
+#define CAN_EXECUTE 4u
+#define CAN_USER    8u /* x86: unprivileged code too */
+
+/* Normal: write-back, on ARM64 inner shareable too. Device: never cached. */
+enum memory { MEMORY_OTHER, MEMORY_NORMAL, MEMORY_DEVICE };
 
 struct mapping {
-    uint64_t in;  /* IPA, or EL2 virtual address */
+    uint64_t in;  /* guest's physical address, or the hypervisor's virtual one */
     uint64_t out; /* PA */
     uint64_t size;
     uint64_t attr; /* the leaf without address and type */
+    uint32_t can;  /* CAN_*: what the leaf and all tables above it let through */
+    enum memory memory;
 };
 
 struct walk_fault {
@@ -253,10 +271,28 @@ struct walk_fault {
     bool missing; /* the next table is not in the image */
 };
 
+enum entry { ENTRY_NONE, ENTRY_TABLE, ENTRY_LEAF, ENTRY_RESERVED };
+
+/*
+ * What a descriptor means. Both architectures divide addresses alike: four levels of nine bits, a leaf of
+ * level 1, 2 or 3 stands for 1 GiB, 2 MiB or 4 KiB.
+ */
+struct table_format {
+    const char *levels[4];
+    uint64_t address; /* the bits that hold an address */
+    uint64_t large;   /* set in leaves that are no pages */
+    enum entry (*kind)(uint32_t level, uint64_t descriptor);
+    const char *(*wrong)(uint32_t level, uint64_t descriptor, enum entry kind); /* NULL: nothing is */
+    uint32_t (*can)(uint64_t descriptor, enum entry kind);
+    enum memory (*memory)(uint64_t descriptor);
+    const char *(*memory_text)(uint64_t attr);
+};
+
 struct walk {
     const char *name;
-    bool stage2;
-    bool done; /* registers were legal, the walk has been made */
+    const struct table_format *format;
+    bool stage2; /* a guest's: stage 2, NPT, EPT */
+    bool done;   /* registers were legal, the walk has been made */
     uint64_t root;
     uint64_t root_entries;
     uint32_t start_level, in_bits, out_bits;
@@ -271,40 +307,27 @@ struct walk {
     size_t seen_room;
 };
 
-void walk_stage2(struct walk *walk, const struct elf_image *elf, uint64_t vttbr, uint64_t vtcr);
-void walk_stage1(struct walk *walk, const struct elf_image *elf, uint64_t ttbr, uint64_t tcr);
+extern const struct table_format arm64_stage1, arm64_stage2, x86_host, x86_npt, x86_ept;
+
+/* Root, root_entries, start_level, in_bits and out_bits are set: read all. */
+void walk_tables(struct walk *walk, const struct elf_image *elf);
+uint32_t level_shift(uint32_t level);
 const char *walk_path(const struct walk *walk, const struct elf_image *elf, uint64_t in);
 const struct mapping *walk_find(const struct walk *walk, uint64_t in);
 /* First mapping that may overlap input addresses from `in` on. */
 size_t walk_first(const struct walk *walk, uint64_t in);
 
-static inline bool s1_write(uint64_t attr)
+static inline bool can_read(const struct mapping *m)
 {
-    return (attr & S1_READ_ONLY) == 0;
+    return (m->can & CAN_READ) != 0;
 }
-static inline bool s1_execute(uint64_t attr)
+static inline bool can_write(const struct mapping *m)
 {
-    return (attr & DESC_XN) == 0;
+    return (m->can & CAN_WRITE) != 0;
 }
-static inline uint64_t s1_memory(uint64_t attr)
+static inline bool can_execute(const struct mapping *m)
 {
-    return LAYOUT_EL2_MAIR >> (8 * S1_INDEX(attr)) & 0xff;
-}
-static inline bool s2_write(uint64_t attr)
-{
-    return (attr & S2_WRITE) != 0;
-}
-static inline bool s2_read(uint64_t attr)
-{
-    return (attr & S2_READ) != 0;
-}
-static inline bool s2_execute(uint64_t attr)
-{
-    return (attr & DESC_XN) == 0;
-}
-static inline bool s2_device(uint64_t attr)
-{
-    return S2_MEMATTR(attr) < 4;
+    return (m->can & CAN_EXECUTE) != 0;
 }
 
 /* ---------------------------------------------------------------- world.c: everything, read once */
@@ -333,11 +356,19 @@ struct world {
     struct layout layout;
     struct layout_cpu *cpus;
     struct layout_device *devices;
+    struct layout_cpuid *cpuid; /* x86 */
+    struct layout_msr *msrs;
+    struct layout_out *outs;
     struct part *parts;
     uint32_t part_count;
     struct walk main; /* EL2 stage 1 */
     struct ranges hv; /* hv_base.. and every segment of the ELF, sorted */
 };
+
+static inline bool is_x86(const struct world *world)
+{
+    return world->elf.arch == ARCH_X86;
+}
 
 /* ---------------------------------------------------------------- report.c: rules and proofs */
 
@@ -361,6 +392,7 @@ struct rule {
     const char *sentence;
     const char *unit;
     void (*prove)(const struct world *world, struct proof *proof);
+    enum arch on;
 };
 
 struct rule_set {
@@ -369,7 +401,7 @@ struct rule_set {
     size_t count;
 };
 
-extern const struct rule_set layout_rules, register_rules, table_rules, memory_rules, device_rules, el2_rules,
+extern const struct rule_set layout_rules, register_rules, register_rules_x86, table_rules, memory_rules, device_rules, hv_rules,
     cpu_rules, interrupt_rules, fact_rules, image_rules, guest_tree_rules;
 
 void violate(struct proof *proof, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -390,11 +422,14 @@ const uint8_t *image_at(const struct world *world, const struct part *part, uint
 const char *part_tree(const struct world *world, const struct part *part,
                       struct devtree *dt); /* NULL, or what is wrong */
 const char *part_name(const struct world *world, uint32_t index);
-bool part_owns_spi(const struct part *part, uint32_t intid);
+bool part_owns_irq(const struct world *world, const struct part *part, uint32_t intid);
 
-/* ---------------------------------------------------------------- rule_registers.c */
+/* ---------------------------------------------------------------- rule_registers.c, rule_registers_x86.c */
 
-const char *stage2_register_fault(const struct world *world, const struct part *part); /* NULL: legal */
-const char *el2_register_fault(const struct world *world, uint64_t ttbr);
+/* Walks if the registers are legal; else walk.done stays false. */
+void arm64_walk_own(struct world *world, struct walk *walk, uint64_t ttbr);
+void arm64_walk_guest(struct world *world, struct part *part);
+void x86_walk_own(struct world *world, struct walk *walk, uint64_t cr3);
+void x86_walk_guest(struct world *world, struct part *part);
 
 #endif

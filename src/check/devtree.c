@@ -243,14 +243,15 @@ static bool translate(const struct devtree *dt, int bus, uint64_t *address)
     return true;
 }
 
-bool dt_reg(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size)
+/* Pairs of address and size, where the bus upwards leads to the CPU (or to nowhere, for I/O ports). */
+static bool reg_at(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size, bool ports)
 {
     int bus = dt->nodes[node].parent;
     uint32_t addresses, sizes;
     int length, width;
     const void *reg = dt_prop(dt, node, "reg", &length);
 
-    if (reg == NULL || bus < 0) {
+    if (reg == NULL || bus < 0 || ports != (dt_prop(dt, node, "bulkhead,io-ports", NULL) != NULL)) {
         return false;
     }
     addresses = bus_cells(dt, bus, "#address-cells", 2);
@@ -262,14 +263,24 @@ bool dt_reg(const struct devtree *dt, int node, int index, uint64_t *base, uint6
     for (int at = 0; at + width <= length / 4; at += width) {
         *base = cells(reg, at, addresses);
         *size = cells(reg, at + (int)addresses, sizes);
-        if (*size != 0 && translate(dt, bus, base) && index-- == 0) {
+        if (*size != 0 && (ports || translate(dt, bus, base)) && index-- == 0) {
             return true;
         }
     }
     return false;
 }
 
-static uint64_t number(const struct devtree *dt, int node, const char *name)
+bool dt_reg(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size)
+{
+    return reg_at(dt, node, index, base, size, false);
+}
+
+bool dt_ports(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size)
+{
+    return reg_at(dt, node, index, base, size, true);
+}
+
+uint64_t dt_number(const struct devtree *dt, int node, const char *name)
 {
     int size;
     const void *value = dt_prop(dt, node, name, &size);
@@ -281,8 +292,8 @@ void dt_initrd(const struct devtree *dt, uint64_t *start, uint64_t *end)
 {
     int chosen = dt_find(dt, "/chosen");
 
-    *start = chosen >= 0 ? number(dt, chosen, "linux,initrd-start") : 0;
-    *end = chosen >= 0 ? number(dt, chosen, "linux,initrd-end") : 0;
+    *start = chosen >= 0 ? dt_number(dt, chosen, "linux,initrd-start") : 0;
+    *end = chosen >= 0 ? dt_number(dt, chosen, "linux,initrd-end") : 0;
 }
 
 /* ---------------------------------------------------------------- interrupts */
@@ -309,6 +320,11 @@ static int interrupt_parent(const struct devtree *dt, int node)
         }
     }
     return -1;
+}
+
+static bool is_ioapic(const struct devtree *dt, int node)
+{
+    return dt_compatible(dt, node, "intel,ioapic");
 }
 
 /* The GIC that no other controller stands before: INTIDs are this one's numbers. */
@@ -444,14 +460,14 @@ static void gic_number(const struct line *line, struct dt_interrupt *found)
     if (line->count < 3) {
         return;
     }
-    found->gic = true;
+    found->known = true;
     switch (line->cells[0]) {
     case 0:
         found->intid = line->cells[1] + 32;
         break;
     case 1:
         found->intid = line->cells[1] + 16;
-        found->gic = line->cells[1] < 16;
+        found->known = line->cells[1] < 16;
         break;
     case 2:
         found->intid = line->cells[1] + 4096;
@@ -460,7 +476,7 @@ static void gic_number(const struct line *line, struct dt_interrupt *found)
         found->intid = line->cells[1] + 1056;
         break; /* extended PPI */
     default:
-        found->gic = false;
+        found->known = false;
         break;
     }
 }
@@ -524,6 +540,10 @@ static void follow(const struct devtree *dt, int node, struct line *line, struct
     for (int hop = 0; hop < MAX_HOPS && line->controller >= 0 && line->count != 0; hop++) {
         if (is_root_gic(dt, line->controller)) {
             gic_number(line, found);
+            return;
+        }
+        if (is_ioapic(dt, line->controller)) {
+            *found = (struct dt_interrupt){.known = true, .intid = line->cells[0]};
             return;
         }
         if (!next_line(dt, &node, line)) {

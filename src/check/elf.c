@@ -126,9 +126,10 @@ void elf_load(struct elf_image *image, const char *name)
         unusable("%s: not an ELF file", name);
     }
     if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
-        header.e_machine != EM_AARCH64) {
-        unusable("%s: not a little-endian AArch64 ELF file", name);
+        (header.e_machine != EM_AARCH64 && header.e_machine != EM_X86_64)) {
+        unusable("%s: not an ELF file for AArch64 or x86-64", name);
     }
+    image->arch = header.e_machine == EM_X86_64 ? ARCH_X86 : ARCH_ARM64;
     load_segments(image, elf, name);
     load_sections(image, elf, name);
     elf_end(elf);
@@ -193,43 +194,4 @@ const struct section *elf_section_of(const struct elf_image *image, uint64_t pa)
         }
     }
     return NULL;
-}
-
-bool elf_guest_load(struct elf_guest *guest, const uint8_t *bytes, size_t size)
-{
-    Elf64_Ehdr header;
-    Elf64_Phdr segment;
-
-    if (size < sizeof(header)) {
-        return false;
-    }
-    memcpy(&header, bytes, sizeof(header));
-    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-        header.e_machine != EM_AARCH64 || header.e_phentsize != sizeof(segment)) {
-        return false;
-    }
-    guest->entry = header.e_entry;
-    for (size_t i = 0; i < header.e_phnum; i++) {
-        uint64_t at = header.e_phoff + i * sizeof(segment);
-
-        if (at > size || size - at < sizeof(segment)) {
-            return false;
-        }
-        memcpy(&segment, bytes + at, sizeof(segment));
-        if (segment.p_type != PT_LOAD || segment.p_memsz == 0) {
-            continue;
-        }
-        if (segment.p_offset > size || segment.p_filesz > size - segment.p_offset) {
-            return false;
-        }
-        guest->segments = grow(guest->segments, sizeof(guest->segments[0]), guest->count, &guest->room);
-        guest->segments[guest->count++] = (struct segment){.base = segment.p_paddr,
-                                                           .size = segment.p_filesz,
-                                                           .virt = segment.p_vaddr,
-                                                           .bytes = (uint8_t *)(uintptr_t)(bytes + segment.p_offset)};
-        if (header.e_entry >= segment.p_vaddr && header.e_entry - segment.p_vaddr < segment.p_memsz) {
-            guest->entry = header.e_entry - segment.p_vaddr + segment.p_paddr;
-        }
-    }
-    return guest->count != 0;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const struct rule_set *const rule_sets[] = {
-    &layout_rules, &register_rules,  &table_rules, &memory_rules, &device_rules,     &el2_rules,
+    &layout_rules, &register_rules, &register_rules_x86, &table_rules, &memory_rules, &device_rules,     &hv_rules,
     &cpu_rules,    &interrupt_rules, &fact_rules,  &image_rules,  &guest_tree_rules,
 };
 
@@ -27,6 +27,7 @@ static const struct rule readable = {
     "The image has a layout of the version that this checker knows, and all that it points to lies in the image.",
     "entries",
     prove_nothing,
+    ARCH_BOTH,
 };
 
 struct options {
@@ -40,7 +41,13 @@ static void print_manual(void)
     for (size_t s = 0; s < SET_COUNT; s++) {
         printf("\n### %s\n\n", rule_sets[s]->title);
         for (size_t i = 0; i < rule_sets[s]->count; i++) {
-            printf("- **%s**: %s\n", rule_sets[s]->rules[i].id, rule_sets[s]->rules[i].sentence);
+            const struct rule *rule = &rule_sets[s]->rules[i];
+
+            printf("- **%s**%s: %s\n", rule->id,
+                   rule->on == ARCH_ARM64 ? " (ARM64)"
+                   : rule->on == ARCH_X86 ? " (x86)"
+                                            : "",
+                   rule->sentence);
         }
     }
 }
@@ -134,13 +141,17 @@ static size_t prove_all(const struct world *world, struct proof *proofs, bool us
 
     for (size_t s = 0; s < SET_COUNT; s++) {
         for (size_t i = 0; i < rule_sets[s]->count; i++) {
-            struct proof *proof = &proofs[count++];
+            const struct rule *rule = &rule_sets[s]->rules[i];
+            struct proof *proof = &proofs[count];
 
-            proof->rule = &rule_sets[s]->rules[i];
-            proof->skipped = !usable;
-            if (usable) {
-                proof->rule->prove(world, proof);
+            if ((rule->on & world->elf.arch) == 0) {
+                continue;
             }
+            *proof = (struct proof){.rule = rule, .skipped = !usable};
+            if (usable) {
+                rule->prove(world, proof);
+            }
+            count++;
         }
     }
     return count;
@@ -165,7 +176,7 @@ int main(int argc, char **argv)
     if (o.dtb == NULL) {
         find_board(&o, world->spec.board);
     }
-    board_load(&world->board, o.dtb, o.board);
+    board_load(&world->board, world->elf.arch, o.dtb, o.board);
     world->dtb_name = o.dtb;
     world->folders[0] = folder_of(o.system);
     world->folders[1] = folder_of(o.elf);

@@ -17,7 +17,7 @@ static void prove_owner(const struct world *world, struct proof *proof)
                     i, cpu->vcpu, part->name, part->vcpus[cpu->vcpu].cpu);
         }
         for (uint32_t n = 0; n < i; n++) {
-            if (world->cpus[n].mpidr == cpu->mpidr) {
+            if (world->cpus[n].mpidr == cpu->mpidr) { /* x86: apic_id, in the same place */
                 violate(proof, "CPUs %" PRIu32 " and %" PRIu32 " are the same core 0x%" PRIx64, n, i, cpu->mpidr);
             }
         }
@@ -45,9 +45,9 @@ static void prove_vcpu(const struct world *world, struct proof *proof, const str
         violate(proof, "vcpu %" PRIu32 " of %s and CPU %" PRIu32 " (core 0x%" PRIx64 ") do not name each other", index,
                 part->name, vcpu->cpu, world->cpus[vcpu->cpu].mpidr);
     }
-    if (vcpu->vmpidr != vmpidr_of(index)) {
+    if (vcpu->vmpidr != (is_x86(world) ? 0 : vmpidr_of(index))) {
         violate(proof, "vcpu %" PRIu32 " of %s has VMPIDR_EL2 0x%" PRIx64 ", not 0x%" PRIx64, index, part->name,
-                vcpu->vmpidr, vmpidr_of(index));
+                vcpu->vmpidr, is_x86(world) ? 0 : vmpidr_of(index));
     }
     if (part->spec == NULL || index >= part->spec->cpu_count) {
         return;
@@ -151,6 +151,34 @@ static void prove_sgi(const struct world *world, struct proof *proof)
     }
 }
 
+/* layout.partition.pc.apic_ids against the cores that it is made from. */
+static void prove_apic_ids(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+        uint64_t wanted[LAYOUT_APIC_WORDS] = {0};
+
+        for (uint32_t i = 0; i < part->raw.vcpu_count; i++) {
+            uint64_t id = part->vcpus[i].apic_id;
+
+            proof->checked++;
+            if (id >= 64 * LAYOUT_APIC_WORDS) {
+                violate(proof, "partition %s: APIC ID %" PRIu64 " is beyond the layout's 512", part->name, id);
+                continue;
+            }
+            wanted[id / 64] |= UINT64_C(1) << id % 64;
+        }
+        for (uint32_t word = 0; word < LAYOUT_APIC_WORDS; word++) {
+            if (part->raw.pc.apic_ids[word] != wanted[word]) {
+                violate(proof,
+                        "partition %s may send interrupts to APIC IDs %" PRIu32 "..: 0x%" PRIx64
+                        ", its cores are 0x%" PRIx64,
+                        part->name, word * 64, part->raw.pc.apic_ids[word], wanted[word]);
+            }
+        }
+    }
+}
+
 static void prove_console(const struct world *world, struct proof *proof)
 {
     const struct layout *facts = &world->layout;
@@ -166,7 +194,7 @@ static void prove_console(const struct world *world, struct proof *proof)
         violate(proof, "CPU %" PRIu32 " takes the console's interrupt, but the UART has none", facts->console_cpu);
     } else if (facts->console_cpu >= facts->cpu_count) {
         violate(proof, "the console's CPU %" PRIu32 " does not exist", facts->console_cpu);
-    } else if (world->cpus[facts->console_cpu].partition < world->part_count &&
+    } else if (!is_x86(world) && world->cpus[facts->console_cpu].partition < world->part_count &&
                world->parts[world->cpus[facts->console_cpu].partition].raw.irq_mode == LAYOUT_IRQ_DIRECT) {
         violate(proof,
                 "the console's CPU %" PRIu32 " belongs to a direct partition, which would get the UART's interrupt",
@@ -178,20 +206,25 @@ static void prove_console(const struct world *world, struct proof *proof)
 static const struct rule rules[] = {
     {"cpu-one-owner",
      "Every core of the layout is one core of the board and has exactly one owner, which names it in turn.",
-     "cores", prove_owner},
+     "cores", prove_owner, ARCH_BOTH},
     {"cpu-given",
-     "Every vcpu is pinned to the core that system.yaml names for it; there are as many, and VMPIDR_EL2 counts them.",
-     "vcpus", prove_given},
+     "Every vcpu is pinned to the core that system.yaml names for it; there are as many, and on ARM64 VMPIDR_EL2 counts "
+     "them.",
+     "vcpus", prove_given, ARCH_BOTH},
     {"cpu-redistributor",
      "Every core has a redistributor frame of its own, inside the redistributor regions.",
-     "cores", prove_redist},
-    {"sgi-own-cores",
+     "cores", prove_redist, ARCH_ARM64},
+    {"ipi-own-cores",
      "The shift by which SGIs of a direct partition are translated leads each vcpu's bit to that vcpu's core and "
      "to no other.",
-     "partitions", prove_sgi},
+     "partitions", prove_sgi, ARCH_ARM64},
+    {"ipi-own-cores",
+     "The APIC IDs to which a partition may send interrupts are those of its own cores, and below 512.",
+     "partitions", prove_apic_ids, ARCH_X86},
     {"console-cpu",
-     "The core that takes the hypervisor's console interrupt exists and does not belong to a direct partition.",
-     "cores", prove_console},
+     "The core that takes the hypervisor's console interrupt exists and does not, on ARM64, belong to a direct "
+     "partition.",
+     "cores", prove_console, ARCH_BOTH},
 };
 /* clang-format on */
 

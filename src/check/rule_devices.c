@@ -9,7 +9,7 @@ static bool is_guest_gicv(const struct world *world, const struct mapping *m)
 {
     const struct layout_gic *gic = &world->layout.gic;
 
-    return gic->version == 2 && board_is_gicv(&world->board, m->out, m->out + m->size) && m->in >= gic->cpu.raw &&
+    return !is_x86(world) && gic->version == 2 && board_is_gicv(&world->board, m->out, m->out + m->size) && m->in >= gic->cpu.raw &&
            m->in - gic->cpu.raw == m->out - gic->vcpu.raw;
 }
 
@@ -37,7 +37,7 @@ static void unreached(const struct world *world, struct proof *proof, const stru
 
 static void prove_gic(const struct world *world, struct proof *proof)
 {
-    unreached(world, proof, &world->board.gic_regions, "the interrupt controller");
+    unreached(world, proof, &world->board.controller_regions, "the interrupt controller");
 }
 
 static void prove_iommu(const struct world *world, struct proof *proof)
@@ -56,7 +56,10 @@ static bool never_given(const struct world *world, int node)
 {
     const struct board *board = &world->board;
 
-    return node == board->uart || dt_is_under(&board->dt, node, board->gic) || node == board->timer ||
+    if (board->arch == ARCH_X86 && board_keeps(board, node)) {
+        return true;
+    }
+    return node == board->uart || dt_is_under(&board->dt, node, board->controller) || node == board->timer ||
            dt_prop(&board->dt, node, "#iommu-cells", NULL) != NULL || dt_compatible(&board->dt, node, "arm,psci*");
 }
 
@@ -157,7 +160,7 @@ static void prove_device_reached(const struct world *world, struct proof *proof,
     for (uint64_t in = given->base; in < given->end;) {
         const struct mapping *m = walk_find(&part->stage2, in);
 
-        if (m == NULL || m->out + (in - m->in) != in || !s2_read(m->attr) || !s2_write(m->attr)) {
+        if (m == NULL || m->out + (in - m->in) != in || !can_read(m) || !can_write(m)) {
             violate(proof, "partition %s does not reach %s: 0x%" PRIx64, part->name, given->what, in);
             note(proof, "%s", walk_path(&part->stage2, &world->elf, in));
             return;
@@ -227,7 +230,7 @@ static void given_bytes(const struct world *world, const struct part *part, stru
 
 static bool spoken_for(const struct world *world, const struct range *device)
 {
-    return ranges_hit(&world->board.gic_regions, device->base, device->end) != NULL ||
+    return ranges_hit(&world->board.controller_regions, device->base, device->end) != NULL ||
            ranges_hit(&world->board.iommu, device->base, device->end) != NULL ||
            ranges_hit(&world->board.uart_pages, device->base, device->end) != NULL;
 }
@@ -284,9 +287,9 @@ static void prove_attributes(const struct world *world, struct proof *proof)
                 continue;
             }
             proof->checked += m->size / PAGE_SIZE;
-            if (!s2_device(m->attr) || s2_execute(m->attr)) {
-                violate(proof, "partition %s: 0x%" PRIx64 " is no RAM, but mapped with MemAttr 0x%" PRIx64 "%s",
-                        part->name, base, S2_MEMATTR(m->attr), s2_execute(m->attr) ? ", executable" : "");
+            if (m->memory != MEMORY_DEVICE || can_execute(m)) {
+                violate(proof, "partition %s: 0x%" PRIx64 " is no RAM, but mapped with %s%s", part->name, base,
+                        part->stage2.format->memory_text(m->attr), can_execute(m) ? ", executable" : "");
                 note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in + (base - m->out)));
             }
         }
@@ -319,10 +322,26 @@ static bool emulated_gic_at(const struct layout_gic *gic, uint64_t page)
     return found;
 }
 
+/* Guest addresses are the board's: the I/O APIC is emulated at its own, the local APIC has MSRs only. */
+static void prove_emulated_pc(const struct world *world, struct proof *proof)
+{
+    const struct ranges *own = &world->board.controller_regions;
+
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        for (size_t i = 0; i < own->count; i++) {
+            unmapped(world, proof, &world->parts[p], own->at[i].base, own->at[i].end - own->at[i].base, own->at[i].what);
+        }
+    }
+}
+
 static void prove_emulated(const struct world *world, struct proof *proof)
 {
     const struct layout_gic *gic = &world->layout.gic;
 
+    if (is_x86(world)) {
+        prove_emulated_pc(world, proof);
+        return;
+    }
     for (uint32_t p = 0; p < world->part_count; p++) {
         const struct part *part = &world->parts[p];
         uint64_t vuart = part->raw.vuart.base.raw;
@@ -343,42 +362,41 @@ static void prove_emulated(const struct world *world, struct proof *proof)
 
 /* clang-format off */
 static const struct rule rules[] = {
-    {"gic-unreached",
+    {"controller-unreached",
      "No partition reaches a register of the interrupt controller: distributor, redistributors, ITS, message "
-     "frames, CPU "
-     "interfaces (with GICv2 the virtual CPU interface excepted, at the guest's CPU interface).",
-     "pages", prove_gic},
+     "frames, CPU interfaces (with GICv2 the virtual CPU interface excepted, at the guest's CPU interface); on x86 the "
+     "I/O APIC, the local APIC and the addresses where a write is an interrupt.",
+     "pages", prove_gic, ARCH_BOTH},
     {"iommu-unreached",
      "No partition reaches a register of an IOMMU.",
-     "pages", prove_iommu},
+     "pages", prove_iommu, ARCH_BOTH},
     {"uart-unreached",
      "No partition reaches the hypervisor's UART.",
-     "pages", prove_uart},
+     "pages", prove_uart, ARCH_BOTH},
     {"device-one-owner",
      "Every device of system.yaml is on the board, is given once, and is not the hypervisor's own.",
-     "devices", prove_one_owner},
+     "devices", prove_one_owner, ARCH_BOTH},
     {"device-dma",
      "A device that moves data by itself, as its node's name, its compatible or its properties (dmas, iommus, "
      "...) say, is given "
      "with `dma: unprotected` only.",
-     "devices", prove_dma},
+     "devices", prove_dma, ARCH_BOTH},
     {"device-reached",
      "Every partition reaches every register page of every device given to it, for reading and writing, at the "
      "board's address.",
-     "pages", prove_reached},
+     "pages", prove_reached, ARCH_BOTH},
     {"device-foreign",
      "Every page with device registers that a partition reaches is a page of a device given to it, and holds no "
      "register "
      "of a device given to another.",
-     "pages", prove_foreign},
+     "pages", prove_foreign, ARCH_BOTH},
     {"device-attributes",
      "Whatever is not RAM is mapped as device memory, never cacheable, never executable.",
-     "pages", prove_attributes},
+     "pages", prove_attributes, ARCH_BOTH},
     {"emulated-unmapped",
-     "The pages of the emulated devices (distributor, redistributors, virtual UART) are apart from each other and "
-     "unmapped in "
-     "every stage 2.",
-     "pages", prove_emulated},
+     "The pages of the emulated devices (distributor, redistributors, virtual UART; on x86 the I/O APIC) are apart "
+     "from each other and unmapped for every guest.",
+     "pages", prove_emulated, ARCH_BOTH},
 };
 /* clang-format on */
 

@@ -26,11 +26,11 @@ static void prove_gicv3(const struct world *world, struct proof *proof)
     uint32_t regions = 1;
     uint64_t base = 0, size = 0;
 
-    (void)dt_u32(dt, world->board.gic, "#redistributor-regions", &regions);
+    (void)dt_u32(dt, world->board.controller, "#redistributor-regions", &regions);
     equal(proof, "the number of redistributor regions", gic->redist_count, regions);
     equal(proof, "the redistributor stride", gic->redist_stride, world->board.redist_stride);
     for (uint32_t i = 0; i < gic->redist_count; i++) {
-        (void)dt_reg(dt, world->board.gic, (int)i + 1, &base, &size);
+        (void)dt_reg(dt, world->board.controller, (int)i + 1, &base, &size);
         equal(proof, "a redistributor region", gic->redist[i].raw, base);
         equal(proof, "the size of a redistributor region", gic->redist_size[i], size);
     }
@@ -41,9 +41,9 @@ static void prove_gicv2(const struct world *world, struct proof *proof)
     const struct layout_gic *gic = &world->layout.gic;
     const struct devtree *dt = &world->board.dt;
 
-    equal(proof, "GICC", gic->cpu.raw, reg_base(dt, world->board.gic, 1));
-    equal(proof, "GICH", gic->hyp.raw, reg_base(dt, world->board.gic, 2));
-    equal(proof, "GICV", gic->vcpu.raw, reg_base(dt, world->board.gic, 3));
+    equal(proof, "GICC", gic->cpu.raw, reg_base(dt, world->board.controller, 1));
+    equal(proof, "GICH", gic->hyp.raw, reg_base(dt, world->board.controller, 2));
+    equal(proof, "GICV", gic->vcpu.raw, reg_base(dt, world->board.controller, 3));
 }
 
 static void prove_gic(const struct world *world, struct proof *proof)
@@ -53,12 +53,12 @@ static void prove_gic(const struct world *world, struct proof *proof)
     struct dt_interrupt irq = {0};
     uint64_t base = 0, size = 0;
 
-    (void)dt_reg(dt, world->board.gic, 0, &base, &size);
+    (void)dt_reg(dt, world->board.controller, 0, &base, &size);
     equal(proof, "the GIC's version", gic->version, world->board.gic_version);
     equal(proof, "the distributor", gic->dist.raw, base);
     equal(proof, "the distributor's size", gic->dist_size, size);
-    (void)dt_interrupt(dt, world->board.gic, 0, &irq);
-    equal(proof, "the maintenance interrupt", gic->maintenance, irq.gic ? irq.intid : 0);
+    (void)dt_interrupt(dt, world->board.controller, 0, &irq);
+    equal(proof, "the maintenance interrupt", gic->maintenance, irq.known ? irq.intid : 0);
     if (world->board.gic_version == 3) {
         prove_gicv3(world, proof);
     } else {
@@ -82,7 +82,7 @@ static uint32_t timer_interrupt(const struct board *board, const char *name, int
             }
         }
     }
-    return place >= 0 && dt_interrupt(&board->dt, board->timer, place, &irq) && irq.gic ? irq.intid : 0;
+    return place >= 0 && dt_interrupt(&board->dt, board->timer, place, &irq) && irq.known ? irq.intid : 0;
 }
 
 static void prove_timer(const struct world *world, struct proof *proof)
@@ -190,7 +190,7 @@ static void prove_uart(const struct world *world, struct proof *proof)
     (void)dt_interrupt(&board->dt, board->uart, 0, &irq);
     equal(proof, "the UART", uart->base.raw, base);
     if (uart->intid != 0) { /* 0: output only */
-        equal(proof, "the UART's interrupt", uart->intid, irq.gic ? irq.intid : 0);
+        equal(proof, "the UART's interrupt", uart->intid, irq.known ? irq.intid : 0);
     }
     if (uart->width != 1 && uart->width != 2 && uart->width != 4) {
         violate(proof, "an access of the UART has %" PRIu32 " bytes", uart->width);
@@ -206,16 +206,16 @@ static void prove_uart(const struct world *world, struct proof *proof)
 static const struct rule rules[] = {
     {"facts-gic",
      "Version, addresses, sizes and maintenance interrupt of the interrupt controller are the devicetree's.",
-     "facts", prove_gic},
+     "facts", prove_gic, ARCH_ARM64},
     {"facts-timer",
      "The interrupts of the generic timer are the devicetree's.",
-     "facts", prove_timer},
+     "facts", prove_timer, ARCH_ARM64},
     {"facts-psci",
      "The way to the firmware (SMC, HVC or none) is the devicetree's.",
-     "facts", prove_psci},
+     "facts", prove_psci, ARCH_ARM64},
     {"facts-uart",
      "Address and interrupt of the hypervisor's UART are the devicetree's, and no register lies outside of it.",
-     "facts", prove_uart},
+     "facts", prove_uart, ARCH_ARM64},
 };
 /* clang-format on */
 

@@ -200,12 +200,12 @@ static bool is_secure_timer(const struct devtree *dt, int node, int index)
            dt_prop(dt, node, "interrupt-names", NULL) == NULL;
 }
 
-static bool owns_interrupt(const struct part *part, uint32_t intid)
+static bool owns_interrupt(const struct world *world, const struct part *part, uint32_t intid)
 {
     if (intid < FIRST_SPI) {
         return intid >= 16 && (part->raw.ppi_mask >> intid & 1) != 0;
     }
-    return part_owns_spi(part, intid) || (part->raw.vuart.intid != 0 && part->raw.vuart.intid == intid);
+    return part_owns_irq(world, part, intid) || (part->raw.vuart.intid != 0 && part->raw.vuart.intid == intid);
 }
 
 static void interrupts_of(const struct world *world, struct proof *proof, const struct part *part,
@@ -217,7 +217,7 @@ static void interrupts_of(const struct world *world, struct proof *proof, const 
     for (int i = 0; i < dt->count; i++) {
         for (int n = 0; dt_interrupt(dt, i, n, &irq); n++) {
             proof->checked++;
-            if (irq.gic && !owns_interrupt(part, irq.intid) && !is_secure_timer(dt, i, n)) {
+            if (irq.known && !owns_interrupt(world, part, irq.intid) && !is_secure_timer(dt, i, n)) {
                 violate(proof, "the devicetree of %s: %s names INTID %" PRIu32 ", which the partition does not own",
                         part->name, dt->nodes[i].path, irq.intid);
             }
@@ -259,22 +259,22 @@ static void prove_initrd(const struct world *world, struct proof *proof)
 static const struct rule rules[] = {
     {"tree-readable",
      "Every partition finds a valid flattened devicetree at the address in x0.",
-     "nodes", prove_readable},
+     "nodes", prove_readable, ARCH_ARM64},
     {"tree-memory",
      "A guest's devicetree names its RAM, all of it and no more.",
-     "pages", prove_memory},
+     "pages", prove_memory, ARCH_ARM64},
     {"tree-cpus",
      "A guest's devicetree names its vcpus, by the numbers that they have in MPIDR_EL1.",
-     "CPUs", prove_cpus},
+     "CPUs", prove_cpus, ARCH_ARM64},
     {"tree-registers",
      "Every register range in a guest's devicetree is one that the guest reaches, or an emulated device's.",
-     "register ranges", prove_registers},
+     "register ranges", prove_registers, ARCH_ARM64},
     {"tree-interrupts",
      "Every interrupt in a guest's devicetree is one that the partition owns.",
-     "interrupts", prove_interrupts},
+     "interrupts", prove_interrupts, ARCH_ARM64},
     {"tree-initrd",
      "The initrd that a guest's devicetree names lies in its RAM.",
-     "partitions", prove_initrd},
+     "partitions", prove_initrd, ARCH_ARM64},
 };
 /* clang-format on */
 

@@ -108,12 +108,12 @@ static void prove_entry(const struct world *world, struct proof *proof)
         const struct mapping *m = walk_find(&part->stage2, part->raw.entry.raw);
 
         prove_address(proof, part, part->raw.entry.raw, "entry");
-        prove_address(proof, part, part->raw.dtb.raw, "devicetree");
-        if ((part->raw.entry.raw & 3) != 0) {
+        prove_address(proof, part, part->raw.dtb.raw, is_x86(world) ? "boot block" : "devicetree");
+        if (!is_x86(world) && (part->raw.entry.raw & 3) != 0) {
             violate(proof, "partition %s: its entry 0x%" PRIx64 " is not aligned to an instruction", part->name,
                     part->raw.entry.raw);
         }
-        if (m != NULL && !s2_execute(m->attr)) {
+        if (m != NULL && !can_execute(m)) {
             violate(proof, "partition %s: its entry 0x%" PRIx64 " is not executable", part->name, part->raw.entry.raw);
             note(proof, "%s", walk_path(&part->stage2, &world->elf, part->raw.entry.raw));
         }
@@ -180,7 +180,7 @@ static void prove_elf(const struct world *world, struct proof *proof, const stru
 {
     struct elf_guest guest = {0};
 
-    if (!elf_guest_load(&guest, bytes, size)) {
+    if (!elf_guest_load(&guest, world->elf.arch, bytes, size)) {
         violate(proof, "partition %s: %s is not an ELF file for AArch64", part->name, part->spec->image);
         return;
     }
@@ -259,19 +259,19 @@ static void prove_contents(const struct world *world, struct proof *proof)
 static const struct rule rules[] = {
     {"image-source",
      "Every pristine image lies whole in read-only memory of the hypervisor, and none reaches into another.",
-     "bytes", prove_sources},
+     "bytes", prove_sources, ARCH_BOTH},
     {"image-target",
      "Every image is copied into RAM of its own partition only, and none overwrites another.",
-     "bytes", prove_targets},
+     "bytes", prove_targets, ARCH_BOTH},
     {"image-content",
      "What is copied is what system.yaml names: a raw file at its offset and entered at its first byte, an ELF "
      "file's segments at "
      "their addresses and entered at its entry, a Linux Image entered at its header, the initrd where the "
      "devicetree says.",
-     "bytes", prove_contents},
+     "bytes", prove_contents, ARCH_BOTH},
     {"entry-inside",
      "Every partition starts in its own RAM, in an image, at an executable address, and its devicetree lies there too.",
-     "addresses", prove_entry},
+     "addresses", prove_entry, ARCH_BOTH},
 };
 /* clang-format on */
 

@@ -4,18 +4,25 @@
 
 #include <string.h>
 
+/* x86: lines of the I/O APIC, which are numbered from 0. */
+static bool is_shared(const struct world *world, uint32_t intid)
+{
+    return is_x86(world) ? intid < world->layout.pc.ioapic_lines
+                                       : intid >= FIRST_SPI && intid <= LAST_SPI;
+}
+
 static void prove_one_owner(const struct world *world, struct proof *proof)
 {
     for (uint32_t intid = 0; intid < 32 * LAYOUT_SPI_WORDS; intid++) {
         uint32_t owner = NO_OWNER;
 
         for (uint32_t p = 0; p < world->part_count; p++) {
-            if (!part_owns_spi(&world->parts[p], intid)) {
+            if (!part_owns_irq(world, &world->parts[p], intid)) {
                 continue;
             }
             proof->checked++;
-            if (intid < FIRST_SPI || intid > LAST_SPI) {
-                violate(proof, "partition %s owns INTID %" PRIu32 ", which is no SPI", world->parts[p].name, intid);
+            if (!is_shared(world, intid)) {
+                violate(proof, "partition %s owns INTID %" PRIu32 ", which is no shared interrupt", world->parts[p].name, intid);
             } else if (owner != NO_OWNER) {
                 violate(proof, "INTID %" PRIu32 " belongs to %s and to %s", intid, part_name(world, owner),
                         world->parts[p].name);
@@ -34,14 +41,14 @@ static void given_interrupts(const struct world *world, const struct part *part,
         int node = part->spec->devices[i].node;
 
         for (int n = 0; node >= 0 && dt_interrupt(&world->board.dt, node, n, &irq); n++) {
-            if (irq.gic && irq.intid >= 16 && irq.intid < 32) {
+            if (irq.known && !is_x86(world) && irq.intid >= 16 && irq.intid < 32) {
                 *ppis |= UINT32_C(1) << irq.intid;
-            } else if (irq.gic && irq.intid >= FIRST_SPI && irq.intid <= LAST_SPI) {
+            } else if (irq.known && is_shared(world, irq.intid)) {
                 spis[irq.intid] = true;
             }
         }
         for (int n = 0; node >= 0 && dt_interrupt_behind(&world->board.dt, node, n, &irq); n++) {
-            if (irq.gic && irq.intid >= FIRST_SPI && irq.intid <= LAST_SPI) {
+            if (irq.known && is_shared(world, irq.intid)) {
                 spis[irq.intid] = true;
             }
         }
@@ -55,14 +62,14 @@ static void prove_given_part(const struct world *world, struct proof *proof, con
     uint32_t vuart = part->raw.vuart.intid;
 
     given_interrupts(world, part, wanted, &ppis);
-    if (part->raw.irq_mode == LAYOUT_IRQ_DIRECT && vuart >= FIRST_SPI && vuart <= LAST_SPI) {
+    if (!is_x86(world) && part->raw.irq_mode == LAYOUT_IRQ_DIRECT && is_shared(world, vuart)) {
         wanted[vuart] = true;
     }
-    for (uint32_t intid = FIRST_SPI; intid <= LAST_SPI; intid++) {
-        bool owns = part_owns_spi(part, intid);
+    for (uint32_t intid = 0; intid <= LAST_SPI; intid++) {
+        bool owns = part_owns_irq(world, part, intid);
 
         proof->checked += owns ? 1 : 0;
-        if (owns && !wanted[intid]) {
+        if (owns && !wanted[intid] && is_shared(world, intid)) {
             violate(proof, "partition %s owns INTID %" PRIu32 ", which no device given to it raises", part->name,
                     intid);
         } else if (!owns && wanted[intid]) {
@@ -83,7 +90,7 @@ static uint32_t uart_interrupt(const struct board *board)
 {
     struct dt_interrupt irq;
 
-    return board->uart >= 0 && dt_interrupt(&board->dt, board->uart, 0, &irq) && irq.gic ? irq.intid : 0;
+    return board->uart >= 0 && dt_interrupt(&board->dt, board->uart, 0, &irq) && irq.known ? irq.intid : 0;
 }
 
 static void prove_vuart(const struct world *world, struct proof *proof)
@@ -99,12 +106,13 @@ static void prove_vuart(const struct world *world, struct proof *proof)
         }
         proof->checked++;
         given_interrupts(world, part, wanted, &ppis);
-        if (intid < FIRST_SPI || intid > LAST_SPI) {
-            violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART is no SPI", part->name, intid);
+        if (!is_shared(world, intid)) {
+            violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART is no shared interrupt", part->name, intid);
         } else if (wanted[intid]) {
             violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART is raised by a device of its own",
                     part->name, intid);
-        } else if (part->raw.irq_mode == LAYOUT_IRQ_DIRECT && world->board.spi_used[intid] != 0) {
+        } else if (!is_x86(world) && part->raw.irq_mode == LAYOUT_IRQ_DIRECT &&
+                   world->board.spi_used[intid] != 0) {
             violate(proof, "partition %s: INTID %" PRIu32 " of its virtual UART belongs to a device of the board",
                     part->name, intid);
         }
@@ -117,8 +125,12 @@ static void prove_hypervisor(const struct world *world, struct proof *proof)
 
     for (uint32_t p = 0; p < world->part_count; p++) {
         proof->checked++;
-        if (intid != 0 && part_owns_spi(&world->parts[p], intid)) {
+        if (intid != 0 && part_owns_irq(world, &world->parts[p], intid)) {
             violate(proof, "partition %s owns INTID %" PRIu32 " of the hypervisor's UART", world->parts[p].name, intid);
+        }
+        if (is_x86(world) && part_owns_irq(world, &world->parts[p], world->board.pit_line)) {
+            violate(proof, "partition %s owns line %" PRIu32 " of the hypervisor's alarm, the 8254", world->parts[p].name,
+                    world->board.pit_line);
         }
     }
 }
@@ -143,7 +155,7 @@ static uint32_t pmu_mask(const struct devtree *dt)
 
     for (int i = 0; i < dt->count; i++) {
         for (int n = 0; is_pmu(dt, i) && dt_interrupt(dt, i, n, &irq); n++) {
-            if (irq.gic && irq.intid >= 16 && irq.intid < 32) {
+            if (irq.known && irq.intid >= 16 && irq.intid < 32) {
                 mask |= UINT32_C(1) << irq.intid;
             }
         }
@@ -186,26 +198,26 @@ static void prove_ppis(const struct world *world, struct proof *proof)
 
 /* clang-format off */
 static const struct rule rules[] = {
-    {"spi-one-owner",
-     "No shared interrupt belongs to two partitions, and only INTIDs 32 to 1019 are given.",
-     "interrupts", prove_one_owner},
-    {"spi-given",
-     "Every partition owns the shared interrupts of the devices given to it (and of its virtual UART if it is "
-     "direct) and no others.",
-     "interrupts", prove_given},
-    {"spi-hypervisor",
-     "No partition owns the interrupt of the hypervisor's UART.",
-     "partitions", prove_hypervisor},
+    {"interrupt-one-owner",
+     "No shared interrupt belongs to two partitions, and only INTIDs 32 to 1019 (x86: lines of the I/O APIC) are "
+     "given.",
+     "interrupts", prove_one_owner, ARCH_BOTH},
+    {"interrupt-given",
+     "Every partition owns the shared interrupts of the devices given to it (and, on ARM64, of its virtual UART if it "
+     "is direct) and no others.",
+     "interrupts", prove_given, ARCH_BOTH},
+    {"interrupt-hypervisor",
+     "No partition owns the interrupt of the hypervisor's UART, or on x86 of its alarm, the 8254.",
+     "partitions", prove_hypervisor, ARCH_BOTH},
     {"vuart-interrupt",
-     "A virtual UART has an interrupt that no device of its partition raises; in a direct partition, one that no "
-     "device of "
-     "the board raises.",
-     "virtual UARTs", prove_vuart},
+     "A virtual UART has an interrupt that no device of its partition raises; in a direct partition on ARM64, one "
+     "that no device of the board raises.",
+     "virtual UARTs", prove_vuart, ARCH_BOTH},
     {"ppi-own",
      "Private interrupts that a partition may program are its timers', the PMU's and its devices'; never the "
      "hypervisor's "
      "timer or the maintenance interrupt.",
-     "partitions", prove_ppis},
+     "partitions", prove_ppis, ARCH_ARM64},
 };
 /* clang-format on */
 

@@ -150,14 +150,15 @@ static void prove_checksum(const struct world *world, struct proof *proof)
 static void prove_partition(const struct world *world, struct proof *proof, const struct part *part)
 {
     const struct spec_partition *spec = part->spec;
+    bool direct = spec != NULL && (spec->direct || (is_x86(world) && !spec->virtual_said));
 
     if (spec == NULL) {
         violate(proof, "%s has no partition '%s'", world->spec.file, part->name);
         return;
     }
-    if ((part->raw.irq_mode == LAYOUT_IRQ_DIRECT) != spec->direct) {
+    if ((part->raw.irq_mode == LAYOUT_IRQ_DIRECT) != direct) {
         violate(proof, "partition %s: interrupts are %s in the layout, %s in %s:%" PRIu32, part->name,
-                spec->direct ? "virtual" : "direct", spec->direct ? "direct" : "virtual", world->spec.file, spec->line);
+                direct ? "virtual" : "direct", direct ? "direct" : "virtual", world->spec.file, spec->line);
     }
     if (part->raw.on_fault != spec->on_fault) {
         violate(proof, "partition %s: the fault policy is %" PRIu32 " in the layout, %" PRIu32 " in %s:%" PRIu32,
@@ -227,6 +228,11 @@ static bool node_has_reg(const struct devtree *dt, int node, uint64_t wanted, ui
 {
     uint64_t base, size;
 
+    for (int i = 0; wanted >= LAYOUT_PORTS && dt_ports(dt, node, i, &base, &size); i++) {
+        if (LAYOUT_PORTS + base == wanted && size == wanted_size) {
+            return true;
+        }
+    }
     for (int i = 0; dt_reg(dt, node, i, &base, &size); i++) {
         if (base == wanted && size == wanted_size) {
             return true;
@@ -265,18 +271,18 @@ static const struct rule rules[] = {
     {"layout-read-only",
      "The layout and everything that it points to lie in read-only sections of the image, inside the hypervisor's "
      "memory.",
-     "bytes", prove_read_only},
+     "bytes", prove_read_only, ARCH_BOTH},
     {"layout-checksum",
      "The checksum that the boot code compares is the sum over layout and tables as they stand in the image, and "
      "covers them all.",
-     "bytes", prove_checksum},
+     "bytes", prove_checksum, ARCH_BOTH},
     {"layout-partitions",
      "The layout is for the board of system.yaml and has its partitions and no others, with their interrupt mode, "
      "fault policy and console.",
-     "partitions", prove_partitions},
+     "partitions", prove_partitions, ARCH_BOTH},
     {"layout-devices",
      "The list of devices that fault reports use is sorted and names devicetree nodes with their real owners.",
-     "devices", prove_devices},
+     "devices", prove_devices, ARCH_BOTH},
 };
 /* clang-format on */
 

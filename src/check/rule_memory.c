@@ -183,8 +183,8 @@ static void prove_range_mapped(const struct world *world, struct proof *proof, c
     while (in < end) {
         const struct mapping *m = walk_find(&part->stage2, in);
 
-        if (m == NULL || m->out + (in - m->in) != in - range->ipa.raw + range->pa.raw || !s2_read(m->attr) ||
-            !s2_write(m->attr) || !s2_execute(m->attr)) {
+        if (m == NULL || m->out + (in - m->in) != in - range->ipa.raw + range->pa.raw || !can_read(m) ||
+            !can_write(m) || !can_execute(m)) {
             violate(proof,
                     "partition %s does not reach its RAM 0x%" PRIx64 " for all access at guest address 0x%" PRIx64,
                     part->name, in - range->ipa.raw + range->pa.raw, in);
@@ -215,7 +215,7 @@ static void known_ranges(const struct world *world, const struct part *part, str
     ranges_copy(known, &part->given);
     ranges_copy(known, &world->hv);
     ranges_copy(known, &world->board.reserved);
-    ranges_copy(known, &world->board.gic_regions);
+    ranges_copy(known, &world->board.controller_regions);
     ranges_copy(known, &world->board.iommu);
     ranges_copy(known, &world->board.uart_pages);
     for (size_t i = 0; i < devices->count; i++) {
@@ -307,11 +307,9 @@ static void prove_attributes(const struct world *world, struct proof *proof)
                 continue;
             }
             proof->checked += m->size / PAGE_SIZE;
-            if (S2_MEMATTR(m->attr) != 15 || DESC_SH(m->attr) != SH_INNER) {
-                violate(proof,
-                        "partition %s: RAM 0x%" PRIx64 " has MemAttr 0x%" PRIx64 ", SH %" PRIu64
-                        ", not write-back (0xf), inner shareable (3)",
-                        part->name, m->out, S2_MEMATTR(m->attr), DESC_SH(m->attr));
+            if (m->memory != MEMORY_NORMAL) {
+                violate(proof, "partition %s: RAM 0x%" PRIx64 " is not write-back and coherent: %s", part->name, m->out,
+                        part->stage2.format->memory_text(m->attr));
                 note(proof, "%s", walk_path(&part->stage2, &world->elf, m->in));
             }
         }
@@ -322,30 +320,30 @@ static void prove_attributes(const struct world *world, struct proof *proof)
 static const struct rule rules[] = {
     {"memory-exclusive",
      "No physical page is reached by two partitions (with GICv2 the virtual CPU interface, banked by core, excepted).",
-     "pages", prove_exclusive},
+     "pages", prove_exclusive, ARCH_BOTH},
     {"hypervisor-unreached",
      "No partition reaches a page of the hypervisor: its code, data, stacks, tables, layout and the pristine images.",
-     "pages", prove_hypervisor},
+     "pages", prove_hypervisor, ARCH_BOTH},
     {"reserved-unreached",
      "No partition reaches memory that the devicetree or board.yaml reserves for firmware and others.",
-     "pages", prove_reserved},
+     "pages", prove_reserved, ARCH_BOTH},
     {"memory-amount",
      "Every partition has as much RAM as system.yaml gives it, in whole pages, where the board has RAM.",
-     "pages", prove_given_amount},
+     "pages", prove_given_amount, ARCH_BOTH},
     {"memory-place",
      "RAM lies where system.yaml fixes it, and guest address equals physical address where a device does "
      "unprotected DMA.",
-     "ranges", prove_places},
+     "ranges", prove_places, ARCH_BOTH},
     {"memory-mapped",
      "Every partition reaches all of its RAM, for reading, writing and executing, at the guest addresses of the "
      "layout.",
-     "pages", prove_mapped},
+     "pages", prove_mapped, ARCH_BOTH},
     {"nothing-else",
      "What a partition reaches is its own RAM and its own devices, each at one guest address; nothing else.",
-     "pages", prove_nothing_else},
+     "pages", prove_nothing_else, ARCH_BOTH},
     {"memory-attributes",
-     "RAM is mapped as normal memory, write-back cacheable and inner shareable.",
-     "pages", prove_attributes},
+     "RAM is mapped as normal memory, write-back cacheable, and on ARM64 inner shareable.",
+     "pages", prove_attributes, ARCH_BOTH},
 };
 /* clang-format on */
 

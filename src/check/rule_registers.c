@@ -65,7 +65,7 @@ static const char *vtcr_fault(const struct world *world, uint64_t vtcr)
     return NULL;
 }
 
-const char *stage2_register_fault(const struct world *world, const struct part *part)
+static const char *guest_register_fault(const struct world *world, const struct part *part)
 {
     uint64_t vtcr = part->raw.vtcr;
     const char *why = vtcr_fault(world, vtcr);
@@ -96,7 +96,7 @@ static const char *tcr_fault(const struct world *world, uint64_t tcr)
     return NULL;
 }
 
-const char *el2_register_fault(const struct world *world, uint64_t ttbr)
+static const char *hv_register_fault(const struct world *world, uint64_t ttbr)
 {
     uint64_t tcr = world->layout.el2_tcr;
     const char *why = tcr_fault(world, tcr);
@@ -108,11 +108,43 @@ const char *el2_register_fault(const struct world *world, uint64_t ttbr)
     return why != NULL ? why : root_fault(ttbr, UINT64_C(1) << (bits - (bits > 39 ? 39 : 30)));
 }
 
+void arm64_walk_guest(struct world *world, struct part *part)
+{
+    static const uint32_t start_levels[] = {2, 1, 0, 3}; /* VTCR_EL2.SL0 with a 4 KiB granule */
+    struct walk *walk = &part->stage2;
+
+    walk->format = &arm64_stage2;
+    walk->stage2 = true;
+    if (guest_register_fault(world, part) != NULL) {
+        return;
+    }
+    walk->in_bits = (uint32_t)(64 - (part->raw.vtcr & 63));
+    walk->out_bits = world->layout.pa_bits;
+    walk->start_level = start_levels[part->raw.vtcr >> 6 & 3];
+    walk->root = part->raw.vttbr & UINT64_C(0x0000fffffffffffe);
+    walk->root_entries = UINT64_C(1) << (walk->in_bits - level_shift(walk->start_level));
+    walk_tables(walk, &world->elf);
+}
+
+void arm64_walk_own(struct world *world, struct walk *walk, uint64_t ttbr)
+{
+    walk->format = &arm64_stage1;
+    if (hv_register_fault(world, ttbr) != NULL) {
+        return;
+    }
+    walk->in_bits = (uint32_t)(64 - (world->layout.el2_tcr & 63));
+    walk->out_bits = world->layout.pa_bits;
+    walk->start_level = 3 - (walk->in_bits - 1 - 12) / 9;
+    walk->root = ttbr & UINT64_C(0x0000fffffffffffe);
+    walk->root_entries = UINT64_C(1) << (walk->in_bits - level_shift(walk->start_level));
+    walk_tables(walk, &world->elf);
+}
+
 static void prove_stage2(const struct world *world, struct proof *proof)
 {
     for (uint32_t i = 0; i < world->part_count; i++) {
         const struct part *part = &world->parts[i];
-        const char *why = stage2_register_fault(world, part);
+        const char *why = guest_register_fault(world, part);
 
         proof->checked += 2;
         if (why != NULL) {
@@ -125,7 +157,7 @@ static void prove_stage2(const struct world *world, struct proof *proof)
 static void prove_el2(const struct world *world, struct proof *proof)
 {
     const struct layout *facts = &world->layout;
-    const char *why = el2_register_fault(world, facts->el2_ttbr);
+    const char *why = hv_register_fault(world, facts->el2_ttbr);
 
     proof->checked += 2;
     if (why != NULL) {
@@ -133,7 +165,7 @@ static void prove_el2(const struct world *world, struct proof *proof)
         return;
     }
     for (uint32_t i = 0; i < world->part_count; i++) {
-        why = el2_register_fault(world, world->parts[i].raw.loader_ttbr);
+        why = hv_register_fault(world, world->parts[i].raw.loader_ttbr);
         proof->checked++;
         if (why != NULL) {
             violate(proof, "loader map of %s: TTBR0_EL2 0x%" PRIx64 ": %s", world->parts[i].name,
@@ -168,14 +200,14 @@ static const struct rule rules[] = {
      "VTCR_EL2 and VTTBR_EL2 of every partition hold only values that the architecture defines: 4 KiB granule, a "
      "start level "
      "that goes with the input size, a root aligned to its size, inner-shareable write-back walks, no reserved bit.",
-     "registers", prove_stage2},
-    {"el2-registers",
+     "registers", prove_stage2, ARCH_ARM64},
+    {"hv-registers",
      "TCR_EL2 and every TTBR0_EL2 (the main map's and each loader map's) hold only values that the architecture "
      "defines.",
-     "registers", prove_el2},
+     "registers", prove_el2, ARCH_ARM64},
     {"vmid-unique",
      "Every partition has a VMID of its own, and none has VMID 0.",
-     "VMIDs", prove_vmids},
+     "VMIDs", prove_vmids, ARCH_ARM64},
 };
 /* clang-format on */
 

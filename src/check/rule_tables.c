@@ -36,13 +36,13 @@ static void missing_of(const struct walk *walk, struct proof *proof)
     }
 }
 
-/* An EL2 map (main or loader) through which [base, end) can be written; NULL: none. */
+/* A map of the hypervisor (main or loader) through which [base, end) can be written; NULL: none. */
 static const struct walk *writer_of(const struct walk *walk, uint64_t base, uint64_t end)
 {
     for (size_t i = 0; i < walk->map_count; i++) {
         const struct mapping *m = &walk->maps[i];
 
-        if (s1_write(m->attr) && m->out < end && base < m->out + m->size) {
+        if (can_write(m) && m->out < end && base < m->out + m->size) {
             return walk;
         }
     }
@@ -59,12 +59,18 @@ static const struct walk *any_writer(const struct world *world, uint64_t base, u
     return found;
 }
 
+/* ARM64 has no other way to stop a direct partition from another core; x86 sends an NMI. */
+static bool has_writable_root(const struct world *world, const struct part *part)
+{
+    return !is_x86(world) && part->raw.irq_mode == LAYOUT_IRQ_DIRECT;
+}
+
 static bool is_direct_root(const struct world *world, uint64_t table)
 {
     for (uint32_t i = 0; i < world->part_count; i++) {
         const struct part *part = &world->parts[i];
 
-        if (part->raw.irq_mode == LAYOUT_IRQ_DIRECT && part->stage2.done && part->stage2.root == table) {
+        if (has_writable_root(world, part) && part->stage2.done && part->stage2.root == table) {
             return true;
         }
     }
@@ -122,7 +128,7 @@ static void prove_direct_root(const struct world *world, struct proof *proof, co
                 part->name, root, part->raw.root_count, walk->root, walk->root_entries);
         return;
     }
-    if (world->main.done && (m == NULL || !s1_write(m->attr))) {
+    if (world->main.done && (m == NULL || !can_write(m))) {
         violate(proof, "partition %s: its root 0x%" PRIx64 " is not writable for the hypervisor", part->name, root);
         note(proof, "%s", walk_path(&world->main, &world->elf, root));
     }
@@ -141,9 +147,9 @@ static void prove_roots(const struct world *world, struct proof *proof)
     for (uint32_t i = 0; i < world->part_count; i++) {
         const struct part *part = &world->parts[i];
 
-        if (part->raw.irq_mode != LAYOUT_IRQ_DIRECT) {
+        if (!has_writable_root(world, part)) {
             if (part->raw.root != NULL || part->raw.root_count != 0) {
-                violate(proof, "partition %s is not direct, but the layout names its root 0x%" PRIx64 " for withdrawal",
+                violate(proof, "partition %s is not direct on ARM64, but the layout names its root 0x%" PRIx64 " for withdrawal",
                         part->name, (uint64_t)(uintptr_t)part->raw.root);
             }
         } else if (part->stage2.done) {
@@ -159,15 +165,15 @@ static const struct rule rules[] = {
      "Every descriptor that any walk reads is one that the architecture defines: no reserved encoding, no "
      "reserved bit, "
      "access flag set, addresses aligned and inside the physical address size, no table entered twice in one walk.",
-     "descriptors", prove_wellformed},
+     "descriptors", prove_wellformed, ARCH_BOTH},
     {"tables-protected",
      "Every table that any walk reads lies in a read-only section under the checksum and is not writable through any "
-     "map of EL2; only the root of a direct partition is excepted.",
-     "tables", prove_protected},
+     "map of the hypervisor; only the root of a direct partition on ARM64 is excepted.",
+     "tables", prove_protected, ARCH_BOTH},
     {"root-withdrawable",
-     "The stage-2 root of a direct partition is writable for the hypervisor, complete, and nobody else's; no other "
-     "partition's root is writable.",
-     "roots", prove_roots},
+     "On ARM64 the stage-2 root of a direct partition is writable for the hypervisor, complete, and nobody else's; no "
+     "other partition's root is writable.",
+     "roots", prove_roots, ARCH_BOTH},
 };
 /* clang-format on */
 

@@ -235,10 +235,11 @@ static void read_image(struct source *source, struct spec_partition *part, const
     const yaml_node_t *raw = member(source, image, "raw");
     const yaml_node_t *elf = member(source, image, "elf");
     const yaml_node_t *offset = member(source, image, "offset");
-    const yaml_node_t *initrd, *file;
+    const yaml_node_t *initrd, *file, *bootargs;
 
     linux_image = linux_image != NULL ? linux_image : member(source, image, "linux");
     initrd = member(source, linux_image, "initrd");
+    bootargs = member(source, linux_image, "bootargs");
     file = raw != NULL ? raw : elf != NULL ? elf : member(source, linux_image, "kernel");
     if (file == NULL) {
         unusable("%s:%" PRIu32 ": partition %s: no image", source->file, part->line, part->name);
@@ -246,6 +247,7 @@ static void read_image(struct source *source, struct spec_partition *part, const
     part->kind = raw != NULL ? SPEC_RAW : elf != NULL ? SPEC_ELF : SPEC_LINUX;
     part->image = expand(scalar(source, file));
     part->initrd = initrd != NULL ? expand(scalar(source, initrd)) : NULL;
+    part->bootargs = bootargs != NULL ? text("%s", scalar(source, bootargs)) : "";
     part->offset = offset != NULL ? quantity(source, offset) : 0;
 }
 
@@ -266,6 +268,7 @@ static void read_partition(struct source *source, struct spec *spec, const yaml_
     }
     read_image(source, &part, node);
     part.direct = is_word(source, node, "interrupts", "direct");
+    part.virtual_said = is_word(source, node, "interrupts", "virtual");
     part.vuart = is_word(source, node, "console", "vuart");
     part.on_fault = is_word(source, node, "on-fault", "restart")       ? LAYOUT_FAULT_RESTART
                     : is_word(source, node, "on-fault", "reset-board") ? LAYOUT_FAULT_RESET_BOARD
@@ -318,6 +321,35 @@ static void read_ranges(struct source *source, struct ranges *list, const yaml_n
     }
 }
 
+static uint64_t number_in(struct source *source, const yaml_node_t *entry, const char *key)
+{
+    const yaml_node_t *node = member(source, entry, key);
+
+    if (node == NULL) {
+        unusable("%s:%" PRIu32 ": a port write needs port, width and value", source->file, line_of(entry));
+    }
+    return quantity(source, node);
+}
+
+/* A list of {port:, width:, value:}. */
+static void read_outs(struct source *source, struct spec_outs *outs, const yaml_node_t *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    if (node->type != YAML_SEQUENCE_NODE) {
+        unusable("%s:%" PRIu32 ": a list of port writes is expected", source->file, line_of(node));
+    }
+    for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
+        const yaml_node_t *entry = node_at(source, *item);
+
+        outs->at = grow(outs->at, sizeof(outs->at[0]), outs->count, &outs->room);
+        outs->at[outs->count++] = (struct layout_out){.port = (uint16_t)number_in(source, entry, "port"),
+                                                      .width = (uint16_t)number_in(source, entry, "width"),
+                                                      .value = (uint32_t)number_in(source, entry, "value")};
+    }
+}
+
 static const char *word(struct source *source, const yaml_node_t *root, const char *key)
 {
     const yaml_node_t *node = member(source, root, key);
@@ -344,6 +376,8 @@ void spec_board_load(struct spec_board *spec, const char *name)
     if (node != NULL) {
         read_ranges(&source, &spec->reserved, node, "board.yaml: firmware");
     }
+    read_outs(&source, &spec->off, member(&source, root, "poweroff"));
+    read_outs(&source, &spec->reset, member(&source, root, "reset"));
     node = member(&source, root, "redistributor-stride");
     spec->redist_stride = node != NULL ? quantity(&source, node) : 0;
     yaml_document_delete(&source.document);

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walks translation tables as the MMU does: VMSAv8-64, 4 KiB granule, 48-bit descriptors
- * (DDI 0487 D8.2, D8.3). Every descriptor from the root on is read once; what it maps is recorded,
- * and what the architecture reserves or Bulkhead never uses is recorded as a fault.
+ * Walks translation tables as the MMU does. Every descriptor from the root on is read once; what it maps
+ * is recorded, and what the architecture reserves or Bulkhead never uses is recorded as a fault.
+ * What a descriptor means is for walk_arm64.c and walk_x86.c to say.
  */
 #include "check.h"
 
 #include <string.h>
 
-#define LEVELS       4u
-#define ENTRIES      512u
-#define TABLE_UNUSED (~(DESC_ADDRESS | 3))
-/* Leaves: what may be set beside address and type. Stage 1: AttrIndx, AP, SH, AF, GP, XN. */
-#define S1_USED (UINT64_C(0x7) << 2 | UINT64_C(0x1f) << 6 | S1_GP | DESC_XN)
-/* Stage 2: MemAttr, S2AP, SH, AF, XN[1]. */
-#define S2_USED (UINT64_C(0xf) << 2 | UINT64_C(0x1f) << 6 | DESC_XN)
+#define LEVELS  4u
+#define ENTRIES 512u
 
 struct cursor {
     const uint8_t *table;
@@ -22,9 +17,10 @@ struct cursor {
     uint64_t in;
     uint64_t index;
     uint64_t count;
+    uint32_t can; /* what the tables above let through */
 };
 
-static uint32_t level_shift(uint32_t level)
+uint32_t level_shift(uint32_t level)
 {
     return 39 - 9 * level;
 }
@@ -44,17 +40,18 @@ static void add_fault(struct walk *walk, const struct cursor *at, uint64_t in, u
     walk->faults[walk->fault_count++] = (struct walk_fault){in, descriptor, at->pa, why, missing};
 }
 
-static void add_mapping(struct walk *walk, uint64_t in, uint64_t out, uint64_t size, uint64_t attr)
+static void add_mapping(struct walk *walk, const struct mapping *m)
 {
     struct mapping *last = walk->map_count != 0 ? &walk->maps[walk->map_count - 1] : NULL;
 
     walk->leaves++;
-    if (last != NULL && last->in + last->size == in && last->out + last->size == out && last->attr == attr) {
-        last->size += size;
+    if (last != NULL && last->in + last->size == m->in && last->out + last->size == m->out && last->attr == m->attr &&
+        last->can == m->can) {
+        last->size += m->size;
         return;
     }
     walk->maps = grow(walk->maps, sizeof(walk->maps[0]), walk->map_count, &walk->map_room);
-    walk->maps[walk->map_count++] = (struct mapping){in, out, size, attr};
+    walk->maps[walk->map_count++] = *m;
 }
 
 /* A set of addresses with open addressing; 0 marks an empty place (no table stands at 0). */
@@ -92,7 +89,7 @@ static bool first_visit(struct walk *walk, uint64_t pa)
 static const char *leaf_fault(const struct walk *walk, uint32_t level, uint64_t descriptor)
 {
     uint64_t size = UINT64_C(1) << level_shift(level);
-    uint64_t address = descriptor & DESC_ADDRESS;
+    uint64_t address = descriptor & walk->format->address;
 
     if ((address & (size - 1)) != 0) {
         return "the output address is not aligned to the block";
@@ -100,48 +97,36 @@ static const char *leaf_fault(const struct walk *walk, uint32_t level, uint64_t 
     if (walk->out_bits < 64 && address >> walk->out_bits != 0) {
         return "the output address is beyond the physical address size";
     }
-    if ((descriptor & DESC_AF) == 0) {
-        return "the access flag is clear";
-    }
-    if ((descriptor & ~(DESC_ADDRESS | 3 | (walk->stage2 ? S2_USED : S1_USED))) != 0) {
-        return "a reserved or unused bit is set";
-    }
-    if (DESC_SH(descriptor) == 1) {
-        return "the shareability is a reserved value";
-    }
-    if (walk->stage2 && (S2_MEMATTR(descriptor) == 4 || S2_MEMATTR(descriptor) == 8 || S2_MEMATTR(descriptor) == 12)) {
-        return "the memory attribute is a reserved value";
-    }
-    if (!walk->stage2 && (descriptor & S1_GP) != 0 && (descriptor & DESC_XN) != 0) {
-        return "GP is set where nothing can be executed";
-    }
-    if (!walk->stage2 && (descriptor & S1_AP1) == 0) {
-        return "AP[1] is clear (RES1 at EL2)";
-    }
-    return NULL;
+    return walk->format->wrong(level, descriptor, ENTRY_LEAF);
 }
 
 static void take_leaf(struct walk *walk, uint32_t level, const struct cursor *at, uint64_t in, uint64_t descriptor)
 {
+    const struct table_format *format = walk->format;
     uint64_t size = UINT64_C(1) << level_shift(level);
     const char *why = leaf_fault(walk, level, descriptor);
+    struct mapping m = {
+        .in = in,
+        .out = descriptor & format->address & ~(size - 1),
+        .size = size,
+        .attr = descriptor & ~(format->address | 3 | (level != LEVELS - 1 ? format->large : 0)),
+        .can = at->can & format->can(descriptor, ENTRY_LEAF),
+        .memory = format->memory(descriptor),
+    };
 
     if (why != NULL) {
         add_fault(walk, at, in, descriptor, why, false);
     }
-    add_mapping(walk, in, descriptor & DESC_ADDRESS & ~(size - 1), size, descriptor & ~(DESC_ADDRESS | 3));
+    add_mapping(walk, &m);
 }
 
 /* Enters the table that a descriptor names; false where there is nothing to enter. */
 static bool enter_table(struct walk *walk, const struct elf_image *elf, const struct cursor *from, struct cursor *to,
                         uint64_t in, uint64_t descriptor)
 {
-    uint64_t pa = descriptor & DESC_ADDRESS;
+    uint64_t pa = descriptor & walk->format->address;
     const uint8_t *table = elf_at(elf, pa, PAGE_SIZE);
 
-    if ((descriptor & TABLE_UNUSED) != 0) {
-        add_fault(walk, from, in, descriptor, "a reserved or unused bit of a table descriptor is set", false);
-    }
     if (table == NULL || pa == 0) {
         add_fault(walk, from, in, descriptor, "the next table is not in the image", true);
         return false;
@@ -151,7 +136,7 @@ static bool enter_table(struct walk *walk, const struct elf_image *elf, const st
         return false;
     }
     ranges_add(&walk->tables, pa, PAGE_SIZE, walk->name, NO_OWNER);
-    *to = (struct cursor){table, pa, in, 0, ENTRIES};
+    *to = (struct cursor){table, pa, in, 0, ENTRIES, from->can & walk->format->can(descriptor, ENTRY_TABLE)};
     return true;
 }
 
@@ -161,38 +146,29 @@ static bool take_descriptor(struct walk *walk, const struct elf_image *elf, stru
     struct cursor *at = &stack[level];
     uint64_t descriptor = read_descriptor(at->table, at->index);
     uint64_t in = at->in + (at->index << level_shift(level));
+    enum entry kind = walk->format->kind(level, descriptor);
+    const char *why = kind != ENTRY_LEAF ? walk->format->wrong(level, descriptor, kind) : NULL;
 
     at->index++;
     walk->entries++;
-    if ((descriptor & DESC_VALID) == 0) {
-        if (descriptor != 0) {
-            add_fault(walk, at, in, descriptor, "an invalid descriptor is not zero", false);
-        }
-        return false;
+    if (why != NULL) {
+        add_fault(walk, at, in, descriptor, why, false);
     }
-    if (level == LEVELS - 1 && (descriptor & DESC_TABLE) == 0) {
-        add_fault(walk, at, in, descriptor, "a block at level 3 is a reserved encoding", false);
-        return false;
-    }
-    if (level == 0 && (descriptor & DESC_TABLE) == 0) {
-        add_fault(walk, at, in, descriptor, "a block at level 0 is a reserved encoding", false);
-        return false;
-    }
-    if (level == LEVELS - 1 || (descriptor & DESC_TABLE) == 0) {
+    if (kind == ENTRY_LEAF) {
         take_leaf(walk, level, at, in, descriptor);
-        return false;
     }
-    return enter_table(walk, elf, at, &stack[level + 1], in, descriptor);
+    return kind == ENTRY_TABLE && enter_table(walk, elf, at, &stack[level + 1], in, descriptor);
 }
 
-static void walk_all(struct walk *walk, const struct elf_image *elf)
+void walk_tables(struct walk *walk, const struct elf_image *elf)
 {
     struct cursor stack[LEVELS];
     uint32_t level = walk->start_level;
     uint64_t size = walk->root_entries * 8;
 
     memset(stack, 0, sizeof(stack));
-    stack[level] = (struct cursor){elf_at(elf, walk->root, size), walk->root, 0, 0, walk->root_entries};
+    stack[level] = (struct cursor){elf_at(elf, walk->root, size), walk->root, 0, 0, walk->root_entries,
+                                    UINT32_MAX};
     if (stack[level].table == NULL) {
         add_fault(walk, &stack[level], 0, walk->root, "the root table is not in the image", true);
         return;
@@ -213,33 +189,6 @@ static void walk_all(struct walk *walk, const struct elf_image *elf)
     walk->done = true;
 }
 
-void walk_stage2(struct walk *walk, const struct elf_image *elf, uint64_t vttbr, uint64_t vtcr)
-{
-    static const uint32_t start_levels[] = {2, 1, 0, 3}; /* VTCR_EL2.SL0 with a 4 KiB granule */
-    static const uint32_t sizes[] = {32, 36, 40, 42, 44, 48, 52, 56};
-
-    walk->stage2 = true;
-    walk->in_bits = (uint32_t)(64 - (vtcr & 63));
-    walk->out_bits = sizes[vtcr >> 16 & 7];
-    walk->start_level = start_levels[vtcr >> 6 & 3];
-    walk->root = vttbr & UINT64_C(0x0000fffffffffffe);
-    walk->root_entries = UINT64_C(1) << (walk->in_bits - level_shift(walk->start_level));
-    walk_all(walk, elf);
-}
-
-void walk_stage1(struct walk *walk, const struct elf_image *elf, uint64_t ttbr, uint64_t tcr)
-{
-    static const uint32_t sizes[] = {32, 36, 40, 42, 44, 48, 52, 56};
-
-    walk->stage2 = false;
-    walk->in_bits = (uint32_t)(64 - (tcr & 63));
-    walk->out_bits = sizes[tcr >> 16 & 7];
-    walk->start_level = 3 - (walk->in_bits - 1 - 12) / 9;
-    walk->root = ttbr & UINT64_C(0x0000fffffffffffe);
-    walk->root_entries = UINT64_C(1) << (walk->in_bits - level_shift(walk->start_level));
-    walk_all(walk, elf);
-}
-
 const char *walk_path(const struct walk *walk, const struct elf_image *elf, uint64_t in)
 {
     uint64_t pa = walk->root;
@@ -252,16 +201,16 @@ const char *walk_path(const struct walk *walk, const struct elf_image *elf, uint
         uint64_t descriptor;
 
         if (table == NULL) {
-            return text("%s level %" PRIu32 " table 0x%" PRIx64 " is not in the image", path, level, pa);
+            return text("%s %s table 0x%" PRIx64 " is not in the image", path, walk->format->levels[level], pa);
         }
         descriptor = read_descriptor(table, index);
-        path = text("%s level %" PRIu32 " %s[%" PRIu64 "] = 0x%016" PRIx64, path, level, elf_name_of(elf, pa), index,
-                    descriptor);
-        if ((descriptor & 3) != 3 || level == LEVELS - 1) {
+        path = text("%s %s %s[%" PRIu64 "] = 0x%016" PRIx64, path, walk->format->levels[level], elf_name_of(elf, pa),
+                    index, descriptor);
+        if (walk->format->kind(level, descriptor) != ENTRY_TABLE) {
             return path;
         }
         path = text("%s ->", path);
-        pa = descriptor & DESC_ADDRESS;
+        pa = descriptor & walk->format->address;
         entries = ENTRIES;
     }
     return path;

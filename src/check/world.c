@@ -4,8 +4,11 @@
 
 #include <string.h>
 
-#define MAX_DEVICES    65536u
-#define MAX_RANGES     65536u
+#define MAX_DEVICES 65536u
+#define MAX_RANGES  65536u
+#define MAX_LEAVES  256u
+#define MAX_MSRS    4096u
+#define MAX_OUTS    256u
 
 static uint64_t address_of(const void *pointer)
 {
@@ -52,15 +55,27 @@ static bool read_header(struct world *world, struct proof *proof)
     return true;
 }
 
-static bool counts_sane(const struct layout *facts, struct proof *proof)
+static bool pc_sane(const struct layout_pc *pc)
 {
+    return pc->cpuid_basic <= MAX_LEAVES && pc->cpuid_hypervisor <= MAX_LEAVES && pc->cpuid_extended <= MAX_LEAVES &&
+           pc->msr_count <= MAX_MSRS && pc->off_count <= MAX_OUTS && pc->reset_count <= MAX_OUTS &&
+           pc->ioapic_lines <= 64;
+}
+
+static bool counts_sane(const struct world *world, struct proof *proof)
+{
+    const struct layout *facts = &world->layout;
+    bool pc = is_x86(world);
+
     if (facts->cpu_count == 0 || facts->cpu_count > LAYOUT_MAX_CPUS || facts->partition_count == 0 ||
-        facts->partition_count > LAYOUT_MAX_PARTITIONS || facts->device_count > MAX_DEVICES || facts->gic.redist_count > 4 ||
-        facts->uart.init_count > 4 || facts->uart.rx_on_count > 2 || facts->uart.tx_pre_count > 2) {
+        facts->partition_count > LAYOUT_MAX_PARTITIONS || facts->device_count > MAX_DEVICES ||
+        (pc ? !pc_sane(&facts->pc) : facts->gic.redist_count > 4) || facts->uart.init_count > 4 ||
+        facts->uart.rx_on_count > 2 || facts->uart.tx_pre_count > 2) {
         violate(proof,
-                "a count is out of bounds: %" PRIu32 " CPUs, %" PRIu32 " partitions, %" PRIu32 " devices, %" PRIu32
-                " redistributor regions",
-                facts->cpu_count, facts->partition_count, facts->device_count, facts->gic.redist_count);
+                "a count is out of bounds: %" PRIu32 " CPUs, %" PRIu32 " partitions, %" PRIu32
+                " devices, or one of the %s",
+                facts->cpu_count, facts->partition_count, facts->device_count,
+                pc ? "tables for x86" : "redistributor regions");
         return false;
     }
     return true;
@@ -115,12 +130,31 @@ static bool read_parts(struct world *world, struct proof *proof)
     return good;
 }
 
+/* Arrays that only an x86 layout has; an empty one may be anywhere. */
+static bool read_pc(struct world *world, struct proof *proof)
+{
+    const struct layout_pc *pc = &world->layout.pc;
+    uint32_t leaves = pc->cpuid_basic + pc->cpuid_hypervisor + pc->cpuid_extended;
+
+    world->cpuid = copy_array(world, proof, leaves != 0 ? pc->cpuid : NULL, leaves, sizeof(world->cpuid[0]), "CPUID leaves");
+    world->msrs = pc->msr_count != 0
+                      ? copy_array(world, proof, pc->msrs, pc->msr_count, sizeof(world->msrs[0]), "MSRs")
+                      : alloc(0);
+    world->outs = pc->off_count + pc->reset_count != 0 ? copy_array(world, proof, pc->off, pc->off_count + pc->reset_count,
+                                                                    sizeof(world->outs[0]), "port writes")
+                                                       : alloc(0);
+    return world->cpuid != NULL && world->msrs != NULL && world->outs != NULL;
+}
+
 static void read_hv_memory(struct world *world)
 {
     ranges_add_pages(&world->hv, world->layout.hv_base.raw, world->layout.hv_size, "the hypervisor's memory", NO_OWNER);
     for (size_t i = 0; i < world->elf.segment_count; i++) {
         ranges_add_pages(&world->hv, world->elf.segments[i].base, world->elf.segments[i].size, "the hypervisor's image",
                          NO_OWNER);
+    }
+    if (is_x86(world)) {
+        ranges_add_pages(&world->hv, world->layout.pc.trampoline.raw, PAGE_SIZE, "the hypervisor's trampoline", NO_OWNER);
     }
     ranges_sort(&world->hv);
 }
@@ -129,14 +163,15 @@ bool world_read_layout(struct world *world, struct proof *proof)
 {
     const struct layout *facts = &world->layout;
 
-    if (!read_header(world, proof) || !counts_sane(facts, proof)) {
+    if (!read_header(world, proof) || !counts_sane(world, proof)) {
         return false;
     }
     world->cpus = copy_array(world, proof, facts->cpus, facts->cpu_count, sizeof(world->cpus[0]), "cpus");
     world->devices = facts->device_count != 0 ? copy_array(world, proof, facts->devices, facts->device_count,
                                                            sizeof(world->devices[0]), "devices")
                                               : alloc(0);
-    if (world->cpus == NULL || world->devices == NULL || !read_parts(world, proof)) {
+    if (world->cpus == NULL || world->devices == NULL || !read_parts(world, proof) ||
+        (is_x86(world) && !read_pc(world, proof))) {
         return false;
     }
     read_hv_memory(world);
@@ -160,7 +195,7 @@ static void match_devices(struct world *world, struct part *part)
 
 void world_match(struct world *world)
 {
-    board_take_uart(&world->board, world->layout.uart.base.raw);
+    board_take_uart(&world->board, world->layout.uart.base.raw, world->layout.uart.width == 0);
     for (size_t i = 0; i < world->spec.partition_count; i++) {
         struct spec_partition *spec = &world->spec.partitions[i];
 
@@ -181,21 +216,20 @@ void world_match(struct world *world)
 
 void world_walk(struct world *world)
 {
-    world->main.name = "EL2";
-    if (el2_register_fault(world, world->layout.el2_ttbr) == NULL) {
-        walk_stage1(&world->main, &world->elf, world->layout.el2_ttbr, world->layout.el2_tcr);
-    }
+    bool x86 = is_x86(world);
+
+    world->main.name = x86 ? "the host map" : "EL2";
+    (x86 ? x86_walk_own : arm64_walk_own)(world, &world->main, world->layout.el2_ttbr);
     for (uint32_t i = 0; i < world->part_count; i++) {
         struct part *part = &world->parts[i];
 
-        part->stage2.name = text("stage 2 of %s", part->name);
+        part->stage2.name = text("%s of %s", !x86                                             ? "stage 2"
+                                             : world->layout.pc.vendor == LAYOUT_VENDOR_VMX ? "EPT"
+                                                                                              : "NPT",
+                                 part->name);
         part->loader.name = text("the loader map of %s", part->name);
-        if (stage2_register_fault(world, part) == NULL) {
-            walk_stage2(&part->stage2, &world->elf, part->raw.vttbr, part->raw.vtcr);
-        }
-        if (el2_register_fault(world, part->raw.loader_ttbr) == NULL) {
-            walk_stage1(&part->loader, &world->elf, part->raw.loader_ttbr, world->layout.el2_tcr);
-        }
+        (x86 ? x86_walk_guest : arm64_walk_guest)(world, part);
+        (x86 ? x86_walk_own : arm64_walk_own)(world, &part->loader, part->raw.loader_ttbr);
     }
 }
 
@@ -245,7 +279,10 @@ const char *part_name(const struct world *world, uint32_t index)
     return index < world->part_count ? world->parts[index].name : "nobody";
 }
 
-bool part_owns_spi(const struct part *part, uint32_t intid)
+bool part_owns_irq(const struct world *world, const struct part *part, uint32_t intid)
 {
+    if (is_x86(world)) {
+        return intid < 64 && (part->raw.pc.lines >> intid & 1) != 0;
+    }
     return intid < 32 * LAYOUT_SPI_WORDS && (part->raw.spi[intid / 32] >> (intid % 32) & 1) != 0;
 }

@@ -146,17 +146,17 @@ def vttbr_misaligned(image: Image) -> None:
     image.part("alpha").vttbr += 8
 
 
-@fault("el2-registers", says="RES1")
+@fault("hv-registers", says="RES1")
 def tcr_without_res1(image: Image) -> None:
     image.layout.el2_tcr &= ~(1 << 23)
 
 
-@fault("el2-registers", says="unused bit")
+@fault("hv-registers", says="unused bit")
 def tcr_top_byte_ignored(image: Image) -> None:
     image.layout.el2_tcr |= 1 << 20
 
 
-@fault("el2-registers", says="loader map of beta")
+@fault("hv-registers", says="loader map of beta")
 def loader_ttbr_with_asid(image: Image) -> None:
     image.part("beta").loader_ttbr |= 1 << 48
 
@@ -256,7 +256,7 @@ def virtual_root_in_writable_data(image: Image) -> None:
     part.vttbr = part.vttbr & 0xffff << 48 | room
 
 
-@fault("el2-image", "tables-protected", says="can be written through EL2")
+@fault("hv-image", "tables-protected", says="can be written through EL2")
 def tables_writable_at_el2(image: Image) -> None:
     place = image.stage2("alpha").find(0x9010000)[1]
     image.el2().change(place, clear=RO)
@@ -277,7 +277,7 @@ def virtual_root_named(image: Image) -> None:
     image.part("alpha").root = image.part("beta").root
 
 
-@fault("root-withdrawable", "el2-image", says="is not writable for the hypervisor")
+@fault("root-withdrawable", "hv-image", says="is not writable for the hypervisor")
 def direct_root_read_only(image: Image) -> None:
     image.el2().change(image.part("beta").root, set=RO)
 
@@ -394,17 +394,17 @@ def ram_not_shareable(image: Image) -> None:
 
 # ---------------------------------------------------------------- devices
 
-@fault("gic-unreached", says="interrupt-controller@8000000")
+@fault("controller-unreached", says="interrupt-controller@8000000")
 def distributor(image: Image) -> None:
     image.stage2("alpha").map(SPARE, 0x8000000, S2_DEVICE)
 
 
-@fault("gic-unreached", says="interrupt-controller@8000000")
+@fault("controller-unreached", says="interrupt-controller@8000000")
 def redistributor(image: Image) -> None:
     image.stage2("alpha").map(SPARE, 0x80a0000 + 3 * 0x20000, S2_DEVICE)
 
 
-@fault("gic-unreached", says="msi-controller@8080000")
+@fault("controller-unreached", says="msi-controller@8080000")
 def translation_service(image: Image) -> None:
     image.stage2("alpha").map(SPARE, 0x8090000, S2_DEVICE)
 
@@ -476,32 +476,32 @@ def add_everywhere(image: Image, address: int, target: int, like: int) -> None:
         image.write64(place, target | attributes | (PAGE_OR_TABLE if level == 3 else 1))
 
 
-@fault("el2-wx", "el2-image", says="writable and executable")
+@fault("hv-wx", "hv-image", says="writable and executable")
 def data_executable(image: Image) -> None:
     everywhere(image, image.symbols["writable"], clear=XN)
 
 
-@fault("el2-wx", "el2-image", says="writable and executable")
+@fault("hv-wx", "hv-image", says="writable and executable")
 def text_writable(image: Image) -> None:
     everywhere(image, image.layout.hv_base, clear=RO)
 
 
-@fault("el2-image", says="is executable, EL2 maps it read-only")
+@fault("hv-image", says="is executable, the hypervisor maps it read-only")
 def text_not_executable(image: Image) -> None:
     everywhere(image, image.layout.hv_base, clear=1 << 50, set=XN)
 
 
-@fault("el2-image", says="EL2 maps it not at all")
+@fault("hv-image", says="the hypervisor maps it not at all")
 def text_unmapped(image: Image) -> None:
     everywhere(image, image.layout.hv_base, clear=(1 << 64) - 1)
 
 
-@fault("el2-image", "tables-protected", says="EL2 maps it writable")
+@fault("hv-image", "tables-protected", says="the hypervisor maps it writable")
 def layout_writable(image: Image) -> None:
     everywhere(image, image.symbols["layout"], clear=RO)
 
 
-@fault("el2-image", says="where the image has no code")
+@fault("hv-image", says="where the image has no code")
 def spare_memory_executable(image: Image) -> None:
     everywhere(image, image.layout.hv_base + image.layout.hv_size - 0x1000, clear=XN)
 
@@ -516,59 +516,59 @@ def console_without_interrupt(image: Image) -> None:
     image.layout.uart.intid = 0
 
 
-@fault("el2-identity", says="leads to")
+@fault("hv-identity", says="leads to")
 def el2_not_identity(image: Image) -> None:
     everywhere(image, 0x8001000, clear=ADDRESS, set=0x8002000)
 
 
-@fault("el2-stacks", says="guard page")
+@fault("hv-stacks", says="guard page")
 def guard_page_mapped(image: Image) -> None:
     top = image.cpu(1).stack_top
     add_everywhere(image, top - 0x2000, top - 0x2000, like=top - 0x1000)
 
 
-@fault("el2-stacks", "el2-image", says="is not writable")
+@fault("hv-stacks", "hv-image", says="is not writable")
 def stack_unmapped(image: Image) -> None:
     everywhere(image, image.cpu(1).stack_top - 0x1000, clear=(1 << 64) - 1)
 
 
-@fault("el2-stacks", "el2-image", says="same stack")
+@fault("hv-stacks", "hv-image", says="same stack")
 def one_stack_for_two(image: Image) -> None:
     image.cpu(1).stack_top = image.cpu(0).stack_top
 
 
-@fault("el2-extent", says="neither its memory nor its UART")
+@fault("hv-extent", says="neither its memory nor its UART")
 def el2_reaches_a_device(image: Image) -> None:
     add_everywhere(image, 0x9060000 + 0x40000, 0x90a0000, like=0x9000000)
 
 
-@fault("el2-apart", says="of partition alpha")
+@fault("hv-apart", says="of partition alpha")
 def el2_reaches_a_guests_device(image: Image) -> None:
     add_everywhere(image, 0x9010000, 0x9010000, like=0x9000000)
 
 
-@fault("el2-apart", says="reaches 0x")
+@fault("hv-apart", says="reaches 0x")
 def el2_reaches_guest_memory(image: Image) -> None:
     pa = image.memory("alpha").pa + 32 * MIB
     add_everywhere(image, pa, pa, like=image.symbols["writable"])
 
 
-@fault("el2-attributes", says="as normal memory")
+@fault("hv-attributes", says="as memory that may be cached")
 def el2_device_as_memory(image: Image) -> None:
     everywhere(image, 0x8001000, clear=7 << 2)
 
 
-@fault("el2-attributes", says="not mapped write-back")
+@fault("hv-attributes", says="not mapped write-back")
 def el2_memory_as_device(image: Image) -> None:
     everywhere(image, image.symbols["writable"], set=1 << 2)
 
 
-@fault("el2-reaches", says="distributor")
+@fault("hv-reaches", says="distributor")
 def el2_lacks_the_distributor(image: Image) -> None:
     everywhere(image, 0x8001000, clear=(1 << 64) - 1)
 
 
-@fault("el2-reaches", says="UART")
+@fault("hv-reaches", says="UART")
 def el2_lacks_the_uart(image: Image) -> None:
     everywhere(image, 0x9000000, clear=(1 << 64) - 1)
 
@@ -596,7 +596,7 @@ def cpu_of_no_partition(image: Image) -> None:
     image.cpu(0).partition = 7
 
 
-@fault("cpu-one-owner", "cpu-given", "sgi-own-cores", says="are the same core")
+@fault("cpu-one-owner", "cpu-given", "ipi-own-cores", says="are the same core")
 def core_given_twice(image: Image) -> None:
     image.cpu(2).mpidr = image.cpu(0).mpidr
     image.vcpu("beta", 0).mpidr = image.cpu(0).mpidr
@@ -623,13 +623,13 @@ def redistributor_outside(image: Image) -> None:
     image.cpu(1).redist = 0x8080000
 
 
-@fault("sgi-own-cores", says="would not reach its core")
+@fault("ipi-own-cores", says="would not reach its core")
 def sgi_to_another_core(image: Image) -> None:
     part = image.part("beta")
     part.sgi_mask, part.sgi_shift, part.sgi_base = 1, 1, 1 << 16
 
 
-@fault("sgi-own-cores", says="do not stand for")
+@fault("ipi-own-cores", says="do not stand for")
 def sgi_mask_too_wide(image: Image) -> None:
     part = image.part("beta")
     part.sgi_mask, part.sgi_shift, part.sgi_base = 3, 0, 1 << 16
@@ -646,37 +646,37 @@ def give(image: Image, part: str, intid: int) -> None:
     image.part(part).spi[intid // 32] ^= 1 << intid % 32
 
 
-@fault("spi-one-owner", "spi-given", says="belongs to alpha and to beta")
+@fault("interrupt-one-owner", "interrupt-given", says="belongs to alpha and to beta")
 def spi_given_twice(image: Image) -> None:
     give(image, "beta", 32 + 2)
 
 
-@fault("spi-given", says="which no device given to it raises")
+@fault("interrupt-given", says="which no device given to it raises")
 def spi_of_nobody(image: Image) -> None:
     give(image, "beta", 32 + 100)
 
 
-@fault("spi-given", "tree-interrupts", says="does not own INTID 39")
+@fault("interrupt-given", "tree-interrupts", says="does not own INTID 39")
 def spi_missing(image: Image) -> None:
     give(image, "alpha", 32 + 7)
 
 
-@fault("spi-one-owner", says="which is no SPI")
+@fault("interrupt-one-owner", says="which is no shared interrupt")
 def sgi_given(image: Image) -> None:
     give(image, "alpha", 3)
 
 
-@fault("spi-one-owner", says="which is no SPI")
+@fault("interrupt-one-owner", says="which is no shared interrupt")
 def special_intid_given(image: Image) -> None:
     give(image, "alpha", 1023)
 
 
-@fault("spi-hypervisor", "spi-given", says="of the hypervisor's UART")
+@fault("interrupt-hypervisor", "interrupt-given", says="of the hypervisor's UART")
 def spi_of_the_hypervisors_uart(image: Image) -> None:
     give(image, "alpha", 33)
 
 
-@fault("vuart-interrupt", "spi-given", says="belongs to a device of the board")
+@fault("vuart-interrupt", "interrupt-given", says="belongs to a device of the board")
 def direct_vuart_with_a_used_spi(image: Image) -> None:
     image.part("beta").vuart_intid = 32 + 20
 
@@ -780,7 +780,7 @@ def image_with_a_part_of_the_next(image: Image) -> None:
     image.blob("alpha", 0).size += 64
 
 
-@fault("el2-place", "el2-image", says="is not made of pages")
+@fault("hv-place", "hv-image", says="is not made of pages")
 def hypervisors_memory_crooked(image: Image) -> None:
     image.layout.hv_size += 8
 
@@ -805,7 +805,7 @@ def entry_elsewhere(image: Image) -> None:
     image.part("alpha").entry += 4
 
 
-@fault("el2-image", says="where the image has no data")
+@fault("hv-image", says="where the image has no data")
 def spare_memory_writable(image: Image) -> None:
     everywhere(image, image.layout.hv_base + image.layout.hv_size - 0x1000, clear=RO)
 
@@ -830,7 +830,7 @@ def banner_nowhere(image: Image) -> None:
     image.layout.banner += 1 << 24
 
 
-@fault("el2-image", says="does not map")
+@fault("hv-image", says="is not mapped")
 def hypervisors_memory_too_large(image: Image) -> None:
     image.layout.hv_size += 4 * MIB
 

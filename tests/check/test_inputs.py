@@ -26,7 +26,7 @@ def config(name: str, file: str, *changes: tuple[str, str]) -> Path:
     return folder / "system.yaml"
 
 
-GIVEN_AWAY = {"device-one-owner", "device-reached", "spi-given", "layout-devices"}
+GIVEN_AWAY = {"device-one-owner", "device-reached", "interrupt-given", "layout-devices"}
 SYSTEM = [
     ("more_memory", ("memory: 64 MiB", "memory: 128 MiB"), {"memory-amount"}, "gives it 134217728"),
     ("fixed_physical", ("memory: 64 MiB", "memory: {size: 64 MiB, physical: 0x48000000}"), {"memory-place"}, "fixes 0x48000000"),
@@ -36,11 +36,11 @@ SYSTEM = [
     ("more_cpus", ("cpus: [0, 1]", "cpus: [0, 1, 2]"), {"cpu-given"}, "gives it 3 CPUs"),
     ("other_cpu", ("cpus: [3]", "cpus: [2]"), {"cpu-given"}, "gives it CPU 2"),
     ("unknown_cpu", ("cpus: [3]", "cpus: [4]"), {"cpu-given"}, "the board has no CPU 4"),
-    ("device_taken_back", ("devices: [uart1]", "devices: []"), {"device-foreign", "spi-given", "layout-devices"}, "serial@9040000"),
-    ("device_added", ("devices: [uart1]", "devices: [uart1, watchdog]"), {"device-reached", "spi-given", "layout-devices"},
+    ("device_taken_back", ("devices: [uart1]", "devices: []"), {"device-foreign", "interrupt-given", "layout-devices"}, "serial@9040000"),
+    ("device_added", ("devices: [uart1]", "devices: [uart1, watchdog]"), {"device-reached", "interrupt-given", "layout-devices"},
      "does not reach /soc/watchdog@80000"),
     ("device_twice", ("devices: [uart1]", "devices: [uart1, gpio]"),
-     {"device-one-owner", "device-reached", "spi-given"}, "is given to alpha and to beta"),
+     {"device-one-owner", "device-reached", "interrupt-given"}, "is given to alpha and to beta"),
     ("device_unknown", ("devices: [uart1]", "devices: [uart1, /nothing@0]"), {"device-one-owner"}, "the board has no device"),
     ("gic_given", ("devices: [uart1]", "devices: [uart1, gic]"), {"device-one-owner", "device-reached", "layout-devices", "ppi-own"},
      "is the hypervisor's own"),
@@ -54,7 +54,7 @@ SYSTEM = [
     ("virtual_now", ("interrupts: direct", "interrupts: virtual"), {"layout-partitions"}, "interrupts are direct"),
     ("no_console_now", ("console: vuart\n    devices: [uart1]", "devices: [uart1]\n"),
      {"layout-partitions", "layout-devices"}, "virtual UART"),
-    ("partition_renamed", ("  gamma:", "  delta:"), {"layout-partitions", "layout-devices", "device-foreign", "spi-given"},
+    ("partition_renamed", ("  gamma:", "  delta:"), {"layout-partitions", "layout-devices", "device-foreign", "interrupt-given"},
      "has no partition 'gamma'"),
     ("partition_added", ("  gamma:", "  delta: {cpus: [3], memory: 1 MiB, image: {raw: x}}\n  gamma:"),
      {"layout-partitions", "layout-devices"}, "the layout has 3 partitions"),
@@ -70,9 +70,9 @@ def test_other_system(checker: Checker, name: str, change: tuple[str, str], brok
 
 
 BOARD_YAML = [
-    ("firmware_over_hypervisor", ("base: 0x50000000", "base: 0x40200000"), {"el2-place"}, "reserved by board.yaml: firmware"),
+    ("firmware_over_hypervisor", ("base: 0x50000000", "base: 0x40200000"), {"hv-place"}, "reserved by board.yaml: firmware"),
     ("less_memory", ("console: uart0", "console: uart0\nmemory: [{base: 0x40000000, size: 256 MiB}]"),
-     {"memory-amount", "device-attributes", "el2-attributes", "memory-attributes"}, "the board has none there"),
+     {"memory-amount", "device-attributes", "hv-attributes", "memory-attributes"}, "the board has none there"),
     ("other_conduit", ("console: uart0", "console: uart0\npsci: hvc"), {"facts-psci"}, "the PSCI conduit"),
     ("other_stride", ("console: uart0", "console: uart0\nredistributor-stride: 256 KiB"), {"facts-gic"}, "stride"),
 ]
@@ -89,7 +89,7 @@ def test_other_board_file(checker: Checker, name: str, change: tuple[str, str], 
 DTS = [
     ("gpio_moved", ("gpio@30000", "gpio@50000"), {"device-one-owner"}, None),
     ("gpio_registers_moved", ("reg = <0x30000 0x1000>", "reg = <0x50000 0x1000>"), {"device-reached"}, "0x9050000"),
-    ("rtc_interrupt", ("interrupts = <0 2 4>", "interrupts = <0 3 4>"), {"spi-given"}, "does not own INTID 35"),
+    ("rtc_interrupt", ("interrupts = <0 2 4>", "interrupts = <0 3 4>"), {"interrupt-given"}, "does not own INTID 35"),
     ("core_numbered_otherwise", ("reg = <0x101>", "reg = <0x102>"), {"cpu-given"}, "core 0x102"),
     ("another_gic_version", ('"arm,gic-v3"', '"arm,gic-400"'), {"facts-gic"}, "the GIC's version"),
     ("uart_interrupt", ("interrupts = <0 1 4>", "interrupts = <0 5 4>"), {"facts-uart"}, "the UART's interrupt"),
@@ -113,7 +113,7 @@ def test_other_devicetree(checker: Checker, name: str, change: tuple[str, str], 
 TABLES = [
     ("device_page", "tables.c", "0x00400000090104c7", "0x00400000090404c7", {"device-reached", "device-foreign", "memory-exclusive"}),
     ("vmid", "layout.c", "+ 0x2000000000000", "+ 0x1000000000000", {"vmid-unique"}),
-    ("spi", "layout.c", "[1] = 0x84", "[1] = 0x184", {"spi-one-owner", "spi-given"}),
+    ("spi", "layout.c", "[1] = 0x84", "[1] = 0x184", {"interrupt-one-owner", "interrupt-given"}),
 ]
 
 
@@ -226,7 +226,7 @@ def test_gicv2(checker: Checker) -> None:
         (elf.parent / "bad.elf").write_bytes(image.data)
         found = set(checker(elf.parent / "bad.elf", system=system).rules)
         # The guests' tables are alike, so both may share the one that is changed here.
-        assert "gic-unreached" in found and found <= {"gic-unreached", "memory-exclusive"}, (hex(target), found)
+        assert "controller-unreached" in found and found <= {"controller-unreached", "memory-exclusive"}, (hex(target), found)
 
 
 def test_the_build_stops(checker: Checker) -> None:

@@ -2,9 +2,10 @@
 /* Rules about the hypervisor's own address space: the main map, and the loader map of each partition. */
 #include "check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include <stdlib.h>
+#define CANONICAL (UINT64_C(1) << 47) /* x86: higher input addresses are negative ones */
 
 static void each_map(const struct world *world, struct proof *proof,
                      void (*prove)(const struct world *, struct proof *, const struct walk *))
@@ -25,7 +26,7 @@ static void wx_of(const struct world *world, struct proof *proof, const struct w
         const struct mapping *m = &walk->maps[i];
 
         proof->checked += m->size / PAGE_SIZE;
-        if (s1_write(m->attr) && s1_execute(m->attr)) {
+        if (can_write(m) && can_execute(m)) {
             violate(proof, "%s: 0x%" PRIx64 "..0x%" PRIx64 " is writable and executable", walk->name, m->in,
                     m->in + m->size - 1);
             note(proof, "%s", walk_path(walk, &world->elf, m->in));
@@ -44,7 +45,7 @@ static void identity_of(const struct world *world, struct proof *proof, const st
         const struct mapping *m = &walk->maps[i];
 
         proof->checked += m->size / PAGE_SIZE;
-        if (m->in != m->out) {
+        if (m->in != m->out || (is_x86(world) && m->in >= CANONICAL)) {
             violate(proof, "%s: 0x%" PRIx64 " leads to 0x%" PRIx64, walk->name, m->in, m->out);
             note(proof, "%s", walk_path(walk, &world->elf, m->in));
         }
@@ -87,10 +88,10 @@ static void image_section(const struct world *world, struct proof *proof, const 
             page += PAGE_SIZE;
             continue;
         }
-        if (m == NULL || s1_write(m->attr) != s->write || s1_execute(m->attr) != execute) {
-            violate(proof, "section %s at 0x%" PRIx64 " is %s, EL2 maps it %s", s->name, page,
+        if (m == NULL || can_write(m) != s->write || can_execute(m) != execute) {
+            violate(proof, "section %s at 0x%" PRIx64 " is %s, the hypervisor maps it %s", s->name, page,
                     permission(s->write, execute),
-                    m == NULL ? "not at all" : permission(s1_write(m->attr), s1_execute(m->attr)));
+                    m == NULL ? "not at all" : permission(can_write(m), can_execute(m)));
             note(proof, "%s", walk_path(&world->main, &world->elf, page));
             if (m == NULL) {
                 return;
@@ -126,6 +127,9 @@ static void prove_rest(const struct world *world, struct proof *proof)
             ranges_add_pages(s->execute ? &code : &data, s->base, room_of(&world->elf, s) - s->base, s->name, NO_OWNER);
         }
     }
+    if (is_x86(world)) {
+        ranges_add_pages(&code, world->layout.pc.trampoline.raw, PAGE_SIZE, "the trampoline", NO_OWNER);
+    }
     ranges_sort(&code);
     ranges_sort(&data);
     for (size_t i = 0; i < world->main.map_count; i++) {
@@ -133,14 +137,14 @@ static void prove_rest(const struct world *world, struct proof *proof)
         uint64_t page = m->out;
         uint64_t end = m->out + m->size;
 
-        if (s1_execute(m->attr) && ranges_gap(&code, &page, end) != 0) {
-            violate(proof, "EL2 maps 0x%" PRIx64 " executable, where the image has no code", page);
+        if (can_execute(m) && ranges_gap(&code, &page, end) != 0) {
+            violate(proof, "the hypervisor maps 0x%" PRIx64 " executable, where the image has no code", page);
             note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (page - m->out)));
         }
         page = m->out;
-        if (s1_write(m->attr) && !s1_execute(m->attr) && ranges_hit(&world->hv, m->out, end) != NULL &&
+        if (can_write(m) && !can_execute(m) && ranges_hit(&world->hv, m->out, end) != NULL &&
             ranges_gap(&data, &page, end) != 0) {
-            violate(proof, "EL2 maps 0x%" PRIx64 " writable, where the image has no data", page);
+            violate(proof, "the hypervisor maps 0x%" PRIx64 " writable, where the image has no data", page);
             note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (page - m->out)));
         }
     }
@@ -155,7 +159,7 @@ static void prove_whole(const struct world *world, struct proof *proof)
         const struct mapping *m = walk_find(&world->main, page);
 
         if (m == NULL && !is_guard(world, page)) {
-            violate(proof, "EL2 does not map 0x%" PRIx64 " of the hypervisor's memory", page);
+            violate(proof, "0x%" PRIx64 " of the hypervisor's memory is not mapped", page);
             note(proof, "%s", walk_path(&world->main, &world->elf, page));
             return;
         }
@@ -218,7 +222,7 @@ static void stack_guard_of(const struct world *world, struct proof *proof, const
         const struct mapping *stack = walk_find(walk, top - PAGE_SIZE);
 
         proof->checked++;
-        if (stack == NULL || !s1_write(stack->attr)) {
+        if (stack == NULL || !can_write(stack)) {
             violate(proof, "%s: the stack of CPU %" PRIu32 " below 0x%" PRIx64 " is not writable", walk->name, i, top);
             note(proof, "%s", walk_path(walk, &world->elf, top - PAGE_SIZE));
         }
@@ -232,8 +236,6 @@ static void stack_guard_of(const struct world *world, struct proof *proof, const
 
 static void prove_stacks(const struct world *world, struct proof *proof)
 {
-    uint64_t start = 0;
-
     for (uint32_t i = 0; i < world->layout.cpu_count; i++) {
         uint64_t top = world->cpus[i].stack_top;
 
@@ -253,14 +255,10 @@ static void prove_stacks(const struct world *world, struct proof *proof)
             }
         }
     }
-    if (elf_symbol(&world->elf, "el2_stacks", &start) && world->layout.cpu_count != 0 &&
-        world->cpus[0].stack_top < start) {
-        violate(proof, "the stack of CPU 0 is not in el2_stacks");
-    }
     each_map(world, proof, stack_guard_of);
 }
 
-/* ---------------------------------------------------------------- what EL2 reaches */
+/* ---------------------------------------------------------------- what it reaches */
 
 static void own_ranges(const struct world *world, struct ranges *list)
 {
@@ -268,8 +266,12 @@ static void own_ranges(const struct world *world, struct ranges *list)
 
     ranges_add_pages(list, world->layout.hv_base.raw, world->layout.hv_size, "the hypervisor's memory", NO_OWNER);
     ranges_copy(list, &world->board.uart_pages);
-    ranges_copy(list, &world->board.gic_regions);
-    ranges_add_pages(list, gic->dist.raw, gic->dist_size, "distributor", NO_OWNER);
+    ranges_copy(list, &world->board.controller_regions);
+    if (is_x86(world)) {
+        ranges_add_pages(list, world->layout.pc.trampoline.raw, PAGE_SIZE, "the trampoline", NO_OWNER);
+    } else {
+        ranges_add_pages(list, gic->dist.raw, gic->dist_size, "distributor", NO_OWNER);
+    }
     ranges_sort(list);
 }
 
@@ -279,7 +281,7 @@ static void prove_extent(const struct world *world, struct proof *proof)
 
     own_ranges(world, &own);
     for (uint32_t i = 0; i < world->part_count; i++) {
-        ranges_copy(&own, &world->parts[i].ram); /* el2-apart speaks about these */
+        ranges_copy(&own, &world->parts[i].ram); /* hv-apart speaks about these */
         ranges_copy(&own, &world->parts[i].given);
     }
     ranges_sort(&own);
@@ -290,7 +292,8 @@ static void prove_extent(const struct world *world, struct proof *proof)
         proof->checked += m->size / PAGE_SIZE;
         if (ranges_gap(&own, &base, m->out + m->size) != 0) {
             violate(proof,
-                    "EL2 reaches 0x%" PRIx64 ", which is neither its memory nor its UART nor the interrupt controller",
+                    "the hypervisor reaches 0x%" PRIx64
+                    ", which is neither its memory nor its UART nor the interrupt controller",
                     base);
             note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (base - m->out)));
         }
@@ -318,12 +321,12 @@ static void prove_apart(const struct world *world, struct proof *proof)
 
         proof->checked += m->size / PAGE_SIZE;
         if (hit == NULL || ranges_hit(&world->hv, m->out, m->out + m->size) != NULL ||
-            ranges_hit(&world->board.gic_regions, m->out, m->out + m->size) != NULL ||
+            ranges_hit(&world->board.controller_regions, m->out, m->out + m->size) != NULL ||
             ranges_hit(&world->board.uart_pages, m->out, m->out + m->size) != NULL) {
             continue;
         }
         pa = hit->base > m->out ? hit->base : m->out;
-        violate(proof, "EL2's main map reaches 0x%" PRIx64 " of partition %s", pa, hit->what);
+        violate(proof, "the hypervisor's main map reaches 0x%" PRIx64 " of partition %s", pa, hit->what);
         note(proof, "%s", walk_path(&world->main, &world->elf, m->in + (pa - m->out)));
     }
     free(guests.at);
@@ -335,15 +338,16 @@ static void attributes_of(const struct world *world, struct proof *proof, const 
         const struct mapping *m = &walk->maps[i];
         uint64_t base = m->out;
         bool ram = ranges_gap(&world->board.memory, &base, m->out + m->size) == 0;
-        bool device = s1_memory(m->attr) == 0x04;
+        bool device = m->memory == MEMORY_DEVICE;
 
         proof->checked += m->size / PAGE_SIZE;
-        if (ram && (s1_memory(m->attr) != 0xff || DESC_SH(m->attr) != SH_INNER)) {
-            violate(proof, "%s: RAM 0x%" PRIx64 " is not mapped write-back, inner shareable", walk->name, m->out);
+        if (ram && m->memory != MEMORY_NORMAL) {
+            violate(proof, "%s: RAM 0x%" PRIx64 " is not mapped write-back and coherent: %s", walk->name, m->out,
+                    walk->format->memory_text(m->attr));
             note(proof, "%s", walk_path(walk, &world->elf, m->in));
-        } else if (!ram && (!device || s1_execute(m->attr))) {
+        } else if (!ram && (!device || can_execute(m))) {
             violate(proof, "%s: 0x%" PRIx64 " is no RAM, but mapped %s", walk->name, base,
-                    device ? "executable" : "as normal memory");
+                    device ? "executable" : "as memory that may be cached");
             note(proof, "%s", walk_path(walk, &world->elf, m->in + (base - m->out)));
         }
     }
@@ -360,8 +364,8 @@ static void needs(const struct world *world, struct proof *proof, uint64_t base,
         const struct mapping *m = walk_find(&world->main, page);
 
         proof->checked++;
-        if (m == NULL || !s1_write(m->attr)) {
-            violate(proof, "EL2 does not reach the %s at 0x%" PRIx64, what, page);
+        if (m == NULL || !can_write(m)) {
+            violate(proof, "the hypervisor does not reach the %s at 0x%" PRIx64, what, page);
             note(proof, "%s", walk_path(&world->main, &world->elf, page));
             return;
         }
@@ -369,11 +373,34 @@ static void needs(const struct world *world, struct proof *proof, uint64_t base,
     }
 }
 
+static void prove_needs_pc(const struct world *world, struct proof *proof)
+{
+    const struct layout_pc *pc = &world->layout.pc;
+    const struct mapping *m = walk_find(&world->main, pc->trampoline.raw);
+
+    if (pc->ioapic.raw != 0) {
+        needs(world, proof, pc->ioapic.raw, PAGE_SIZE, "I/O APIC");
+    }
+    proof->checked++;
+    if (m == NULL || !can_execute(m)) {
+        violate(proof, "the trampoline at 0x%" PRIx64 " is not executable", pc->trampoline.raw);
+        note(proof, "%s", walk_path(&world->main, &world->elf, pc->trampoline.raw));
+    }
+}
+
 static void prove_needs(const struct world *world, struct proof *proof)
 {
     const struct layout_gic *gic = &world->layout.gic;
+    const struct layout_uart *uart = &world->layout.uart;
 
     if (!world->main.done) {
+        return;
+    }
+    if (uart->base.raw != 0 && uart->width != 0) {
+        needs(world, proof, uart->base.raw, 4, "UART");
+    }
+    if (is_x86(world)) {
+        prove_needs_pc(world, proof);
         return;
     }
     needs(world, proof, gic->dist.raw, gic->dist_size < 0x1000 ? 0x1000 : gic->dist_size, "distributor");
@@ -383,9 +410,6 @@ static void prove_needs(const struct world *world, struct proof *proof)
     if (gic->version == 2) {
         needs(world, proof, gic->cpu.raw, 2 * PAGE_SIZE, "CPU interface");
         needs(world, proof, gic->hyp.raw, PAGE_SIZE, "virtual interface control");
-    }
-    if (world->layout.uart.base.raw != 0) {
-        needs(world, proof, world->layout.uart.base.raw, 4, "UART");
     }
 }
 
@@ -402,7 +426,7 @@ static void loader_mapping(const struct world *world, struct proof *proof, const
 
         if (main != NULL && main->in <= in) {
             end = main->in + main->size < end ? main->in + main->size : end;
-            if (main->attr != m->attr || main->out - main->in != m->out - m->in) {
+            if (main->attr != m->attr || main->can != m->can || main->out - main->in != m->out - m->in) {
                 violate(proof, "%s differs from the main map at 0x%" PRIx64, part->loader.name, in);
                 note(proof, "%s", walk_path(&part->loader, &world->elf, in));
                 note(proof, "%s", walk_path(&world->main, &world->elf, in));
@@ -427,7 +451,7 @@ static bool covered_by(const struct walk *walk, uint64_t base, uint64_t end, boo
     while (base < end) {
         const struct mapping *m = walk_find(walk, base);
 
-        if (m == NULL || (write && !s1_write(m->attr))) {
+        if (m == NULL || (write && !can_write(m))) {
             *gap = base;
             return false;
         }
@@ -469,40 +493,42 @@ static void prove_loaders(const struct world *world, struct proof *proof)
 
 /* clang-format off */
 static const struct rule rules[] = {
-    {"el2-wx",
-     "No page of EL2 is writable and executable, neither in the main map nor in a loader map.",
-     "pages", prove_wx},
-    {"el2-identity",
-     "EL2 runs on an identity map: every virtual address leads to the equal physical one.",
-     "pages", prove_identity},
-    {"el2-image",
+    {"hv-wx",
+     "No page is writable and executable for the hypervisor, neither in the main map nor in a loader map.",
+     "pages", prove_wx, ARCH_BOTH},
+    {"hv-identity",
+     "The hypervisor runs on an identity map: every virtual address leads to the equal physical one.",
+     "pages", prove_identity, ARCH_BOTH},
+    {"hv-image",
      "Every section of the image lies in the hypervisor's memory and is mapped as it was linked: code executable and "
      "read-only, data writable, layout, tables, pristine images and the UEFI stub read-only. All of that memory is "
-     "mapped, and nothing else is executable or writable.",
-     "runs of pages", prove_image},
-    {"el2-place",
+     "mapped, and nothing else is executable (x86: but the trampoline) or writable.",
+     "runs of pages", prove_image, ARCH_BOTH},
+    {"hv-place",
      "The hypervisor's memory is RAM of the board, and nobody has reserved it.",
-     "pages", prove_place},
-    {"el2-stacks",
-     "Every core has a stack of its own, and the page under each stack is unmapped in every map of EL2.",
-     "stacks", prove_stacks},
-    {"el2-extent",
-     "EL2's main map reaches the hypervisor's memory, its UART and the interrupt controller, and nothing else.",
-     "pages", prove_extent},
-    {"el2-apart",
-     "EL2's main map reaches no page that a partition reaches or owns.",
-     "pages", prove_apart},
-    {"el2-attributes",
-     "EL2 maps RAM write-back and inner shareable; what is not RAM, as device memory that is not executable.",
-     "pages", prove_attributes},
-    {"el2-reaches",
-     "EL2 reaches the registers that the hypervisor drives: distributor, redistributors or CPU "
-     "interface, and its UART.",
-     "runs of pages", prove_needs},
+     "pages", prove_place, ARCH_BOTH},
+    {"hv-stacks",
+     "Every core has a stack of its own, and the page under each stack is unmapped in every map of the hypervisor.",
+     "stacks", prove_stacks, ARCH_BOTH},
+    {"hv-extent",
+     "The main map reaches the hypervisor's memory, its UART and the interrupt controller (x86: and the trampoline), "
+     "and nothing else.",
+     "pages", prove_extent, ARCH_BOTH},
+    {"hv-apart",
+     "The main map reaches no page that a partition reaches or owns.",
+     "pages", prove_apart, ARCH_BOTH},
+    {"hv-attributes",
+     "RAM is mapped write-back, and on ARM64 inner shareable; what is not RAM, as device memory that is not "
+     "executable.",
+     "pages", prove_attributes, ARCH_BOTH},
+    {"hv-reaches",
+     "The hypervisor reaches what it drives: distributor, redistributors or CPU interface, I/O APIC and trampoline, "
+     "and its UART.",
+     "runs of pages", prove_needs, ARCH_BOTH},
     {"loader-bounded",
      "The loader map of a partition is the main map and that partition's RAM, all of it and nothing else.",
-     "pages", prove_loaders},
+     "pages", prove_loaders, ARCH_BOTH},
 };
 /* clang-format on */
 
-const struct rule_set el2_rules = {"The hypervisor's own map", rules, sizeof(rules) / sizeof(rules[0])};
+const struct rule_set hv_rules = {"The hypervisor's own map", rules, sizeof(rules) / sizeof(rules[0])};
