@@ -114,24 +114,26 @@ SETUP := $(CACHE)/setup-build.stamp
 setup: $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
 
 LINUX-arm64 := $(CACHE)
-LINUX-x86   := $(CACHE)/x86
+LINUX-x86   := $(CACHE)/amd64
 KERNEL-arm64 := Image
-KERNEL-x86   := bzImage
+KERNEL-x86   := vmlinuz
+DEBIAN-arm64 := arm64
+DEBIAN-x86   := amd64
 ifneq ($(origin LINUX_KERNEL)$(origin LINUX_INITRD),undefinedundefined)
 FETCHED :=
 FETCHED_ALL :=
 else
-FETCHED := $(CACHE)/fetch-$(ARCH).stamp
-FETCHED_ALL := $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-x86.stamp
+FETCHED := $(CACHE)/fetch-$(DEBIAN-$(ARCH)).stamp
+FETCHED_ALL := $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-amd64.stamp
 endif
-LINUX_KERNEL ?= $(abspath $(LINUX-$(ARCH)))/$(KERNEL-$(ARCH))
-LINUX_INITRD ?= $(abspath $(LINUX-$(ARCH)))/initrd.gz
+LINUX_KERNEL ?= $(abspath $(KERNEL-$(ARCH)))
+LINUX_INITRD ?= $(dir $(LINUX_KERNEL))initrd.gz
 export LINUX_KERNEL LINUX_INITRD
 
 $(CACHE)/fetch-%.stamp: scripts/fetch guests/linux/init $(wildcard guests/linux/tests/*) | $(SETUP)
-	@scripts/fetch --arch $* --cache $(LINUX-$*)
+	@scripts/fetch --arch $(DEBIAN-$*) --cache $(CACHE)
 	@touch $@
-fetch: $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-x86.stamp
+fetch: $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-amd64.stamp
 
 # ---------------------------------------------------------------- Kconfig
 
