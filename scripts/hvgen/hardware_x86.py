@@ -19,7 +19,6 @@ IOAPIC = interrupts.IOAPIC
 PIT = ("intel,i8254",)
 PIC = ("intel,i8259",)
 PM_TIMER = ("acpi,pm-timer",)
-PCI_HOST = ("pci-host-ecam-generic", "pci-host-cam-generic")
 
 # No partition may have these, although they look like other devices.
 KEPT = {
@@ -29,6 +28,9 @@ KEPT = {
     "acpi,pm-timer": "the clock against which the hypervisor measures others",
     "intel,i8042": "the keyboard controller, which can reset the board (port 0x64, command 0xfe)",
     "intel,i8237": "the old DMA controller, which can write to the first 16 MiB",
+    "intel,hpet": "a timer that can write its interrupt to any address",
+    "intel,i440fx": "the PCI host, which configures all PCI functions",
+    "bochs,shutdown": "what ends the emulator",
 }
 
 MOST_LINES = 64                        # struct layout_pc_partition.lines
