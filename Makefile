@@ -113,12 +113,10 @@ SETUP := $(CACHE)/setup-build.stamp
 
 setup: $(CACHE)/setup-build.stamp $(CACHE)/setup-run.stamp $(CACHE)/setup-test.stamp
 
-LINUX-arm64 := $(CACHE)
-LINUX-x86   := $(CACHE)/amd64
-KERNEL-arm64 := Image
-KERNEL-x86   := vmlinuz
 DEBIAN-arm64 := arm64
 DEBIAN-x86   := amd64
+KERNEL-arm64 := $(CACHE)/Image
+KERNEL-x86   := $(CACHE)/amd64/vmlinuz
 ifneq ($(origin LINUX_KERNEL)$(origin LINUX_INITRD),undefinedundefined)
 FETCHED :=
 FETCHED_ALL :=
@@ -128,10 +126,11 @@ FETCHED_ALL := $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-amd64.stamp
 endif
 LINUX_KERNEL ?= $(abspath $(KERNEL-$(ARCH)))
 LINUX_INITRD ?= $(dir $(LINUX_KERNEL))initrd.gz
-export LINUX_KERNEL LINUX_INITRD
+# Not exported: the tests call make for other architectures.
+WITH_LINUX = LINUX_KERNEL='$(LINUX_KERNEL)' LINUX_INITRD='$(LINUX_INITRD)'
 
 $(CACHE)/fetch-%.stamp: scripts/fetch guests/linux/init $(wildcard guests/linux/tests/*) | $(SETUP)
-	@scripts/fetch --arch $(DEBIAN-$*) --cache $(CACHE)
+	@scripts/fetch --arch $* --cache $(CACHE)
 	@touch $@
 fetch: $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-amd64.stamp
 
@@ -209,7 +208,7 @@ NEEDS_LINUX := $(if $(shell grep -s 'LINUX_' $(YAML)),$(FETCHED))
 $(O)/generate.stamp: $(YAML) $(O)/core.o $(O)/.config $(GENERATOR) $(guests-y) $(NEEDS_LINUX) \
                      $(wildcard $(LINUX_KERNEL) $(LINUX_INITRD)) src/include/hv/layout.h
 	@$(say) GEN '$(CONFIG)/system.yaml'
-	$(Q)scripts/bulkhead generate $(CONFIG) --core $(O)/core.o -O $(O) --kconfig $(O)/.config
+	$(Q)$(WITH_LINUX) scripts/bulkhead generate $(CONFIG) --core $(O)/core.o -O $(O) --kconfig $(O)/.config
 	@if [ -f $(O)/generate.d ]; then \
 	    sed -e '1s|^[^:]*:|$@:|' $(O)/generate.d > $(O)/generate.dep; fi
 	@touch $@
@@ -258,7 +257,7 @@ $(O)/compile_commands.json: src/objects.mk $(O)/obj/command scripts/compile-comm
 # ---------------------------------------------------------------- looking, running, testing
 
 check show: $(guests-y) | $(SETUP) $(NEEDS_LINUX)
-	@scripts/bulkhead $@ $(CONFIG) -O $(O)
+	@$(WITH_LINUX) scripts/bulkhead $@ $(CONFIG) -O $(O)
 
 run: all | $(CACHE)/setup-run.stamp
 	@scripts/run $(CONFIG) $(O)

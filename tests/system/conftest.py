@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from machine import REPO, Machine  # noqa: E402
+from machine import REPO, Bochs, Machine  # noqa: E402
 
 BUILD = REPO / "build/test-system"
 
@@ -41,11 +41,11 @@ class Builder:
         """An image of a folder of the tree, e.g. configs/demo."""
         return self._build(REPO / config, REPO / config / "", Path(config).name, variables)
 
-    def text(self, name: str, yaml: str, **variables: str) -> Image:
-        """An image whose system.yaml is given here; its folder lies in the output."""
+    def text(self, name: str, yaml: str, defconfig: str = "", **variables: str) -> Image:
+        """An image whose system.yaml (and defconfig) is given here; its folder lies in the output."""
         config = BUILD / "configs" / name
         config.mkdir(parents=True, exist_ok=True)
-        self._write(config / "defconfig", "# SPDX-License-Identifier: Apache-2.0\n")
+        self._write(config / "defconfig", f"# SPDX-License-Identifier: Apache-2.0\n{defconfig}")
         self._write(config / "system.yaml", yaml)
         return self._build(config, config, name, variables)
 
@@ -87,12 +87,20 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Callable[..., Machine]]:
     started: list[Machine] = []
 
     def start(arguments: list[str], ports: int = 1, limit: float = 240.0) -> Machine:
-        name = request.node.name + (f"-{len(started)}" if started else "")
-        one = Machine(arguments, ports, name, limit)
-        one.__enter__()
+        return enter(Machine(arguments, ports, name_of(), limit))
+
+    def name_of() -> str:
+        return request.node.name + (f"-{len(started)}" if started else "")
+
+    def enter(one: Machine) -> Machine:
         started.append(one)
+        one.__enter__()
         return one
 
+    def bochs(elf: Path, board: str = "bochs", ports: int = 1, limit: float = 240.0, **change: str) -> Machine:
+        return enter(Bochs(elf, board, change, ports, name_of(), limit))
+
+    start.bochs = bochs  # type: ignore[attr-defined]
     yield start
     failed = getattr(request.node, "failed", False)
     for one in started:

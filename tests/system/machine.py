@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine under QEMU for the tests: starts it, reads and types on its serial ports, ends it.
+"""A machine under QEMU or Bochs for the tests: starts it, reads and types on its serial ports, ends it.
 
     with Machine(board_arguments("qemu-virt-arm64") + ["-kernel", "build/demo/bulkhead.bin"]) as machine:
         machine.expect(r"Linux is up: 2 CPUs", 60)
@@ -16,15 +16,22 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Optional, Pattern, Sequence, Union
+from typing import Mapping, Optional, Pattern, Sequence, Union
 
 REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "scripts"))
+
+from hvrun import emulator  # noqa: E402
+
 LOGS = REPO / "build/test-logs"
-QEMU = os.environ.get("QEMU", "qemu-system-aarch64")
+QEMU = emulator.program(emulator.DEFAULT)
+QEMU_X86 = emulator.program("qemu-system-x86_64")
 
 # A loaded machine runs tests more slowly; the limits are for a quiet one with 2 cores.
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
@@ -35,9 +42,13 @@ class ConsoleError(AssertionError):
 
 
 def board_arguments(board: str, **change: str) -> list[str]:
-    """QEMU's arguments for a board, from its folder; cpu=, smp=, m= replace what stands there."""
-    text = (REPO / "boards" / board / "qemu.args").read_text(encoding="utf-8")
-    arguments = shlex.split(text, comments=True)
+    """QEMU's arguments for a board, from its folder, the program first unless it is QEMU for ARM64.
+
+    cpu=, smp=, m= replace what stands there.
+    """
+    arguments = emulator.qemu_words(REPO / "boards" / board)
+    if arguments[0] == emulator.DEFAULT:
+        del arguments[0]
     for name, value in change.items():
         option = f"-{name}"
         if option in arguments:
@@ -47,8 +58,8 @@ def board_arguments(board: str, **change: str) -> list[str]:
     return arguments
 
 
-def qemu_version() -> tuple[int, int]:
-    out = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+def qemu_version(program: str = QEMU) -> tuple[int, int]:
+    out = subprocess.run([program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
     found = re.search(r"version (\d+)\.(\d+)", out)
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
@@ -89,9 +100,9 @@ def glued_search(compiled: Pattern[str], text: str) -> Optional[tuple["re.Match[
 class Port:
     """One serial port: all text that came, and a position up to which it has been looked at."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, ours: socket.socket) -> None:
         self.name = name
-        self.ours, self.theirs = socket.socketpair()
+        self.ours = ours
         self.text = ""
         self.position = 0
         self.changed = threading.Condition()
@@ -169,12 +180,11 @@ class Port:
         return "\n".join("    | " + line for line in self.text.rstrip("\n").split("\n")[-lines:])
 
     def close(self) -> None:
-        for end in (self.theirs, self.ours):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            end.close()
+        try:
+            self.ours.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.ours.close()
 
 
 class Machine:
@@ -183,10 +193,14 @@ class Machine:
     def __init__(self, arguments: Sequence[str], ports: int = 1, name: str = "machine", limit: float = 300.0) -> None:
         self.name = name
         self.limit = limit * PATIENCE
-        self.ports = [Port(f"serial {index}") for index in range(ports)]
-        self.command = [QEMU, "-display", "none", "-monitor", "none", *arguments]
-        for index, port in enumerate(self.ports):
-            self.command += ["-chardev", f"socket,id=serial{index},fd={port.theirs.fileno()}",
+        pairs = [socket.socketpair() for _ in range(ports)]
+        self.ports = [Port(f"serial {index}", ours) for index, (ours, _) in enumerate(pairs)]
+        self.theirs = [theirs for _, theirs in pairs]
+        words = list(arguments)
+        program = emulator.program(words.pop(0)) if words and not words[0].startswith("-") else QEMU
+        self.command = [program, "-display", "none", "-monitor", "none", *words]
+        for index, theirs in enumerate(self.theirs):
+            self.command += ["-chardev", f"socket,id=serial{index},fd={theirs.fileno()}",
                              "-serial", f"chardev:serial{index}"]
         self.process: Optional[subprocess.Popen[str]] = None
         self.timer: Optional[threading.Timer] = None
@@ -195,13 +209,16 @@ class Machine:
     def __enter__(self) -> "Machine":
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            pass_fds=[port.theirs.fileno() for port in self.ports], start_new_session=True)
-        for port in self.ports:
-            port.theirs.close()
+            pass_fds=[theirs.fileno() for theirs in self.theirs], start_new_session=True)
+        for theirs in self.theirs:
+            theirs.close()
+        self.set_limit()
+        return self
+
+    def set_limit(self) -> None:
         self.timer = threading.Timer(self.limit, self.kill)
         self.timer.daemon = True
         self.timer.start()
-        return self
 
     def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
                  trace: Optional[TracebackType]) -> None:
@@ -215,7 +232,7 @@ class Machine:
             print(f"command: {shlex.join(self.command)}\nserial text: {log}")
 
     def kill(self) -> None:
-        """End this machine's QEMU, and no other."""
+        """End this machine's emulator, and no other."""
         process = self.process
         if process is None or process.stdout is None:
             return
@@ -236,7 +253,7 @@ class Machine:
         return path
 
     def ended(self, timeout: float = 30.0) -> int:
-        """Wait until QEMU ends by itself; its exit status."""
+        """Wait until the emulator ends by itself; its exit status."""
         assert self.process is not None
         try:
             return self.process.wait(timeout * PATIENCE)
@@ -260,3 +277,70 @@ class Machine:
 
     def of(self, partition: str) -> str:
         return self.ports[0].of(partition)
+
+
+class Bochs(Machine):
+    """Bochs with a disc from which GRUB starts the image; its serial ports are TCP connections that it opens."""
+
+    CONNECT_SECONDS = 30.0
+
+    def __init__(self, elf: Path, board: str = "bochs", change: Optional[Mapping[str, str]] = None, ports: int = 1,
+                 name: str = "bochs", limit: float = 300.0) -> None:
+        super().__init__([], 0, name, limit)
+        self.work = tempfile.TemporaryDirectory(prefix="bulkhead-bochs-")
+        folder = Path(self.work.name)
+        self.servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(ports)]
+        lines = [emulator.socket_line(server.getsockname()[1]) for server in self.servers]
+        disc = emulator.make_disc(elf, folder / "bulkhead.iso")
+        self.command = emulator.bochs_command(REPO / "boards" / board, disc, lines, folder, change)
+
+    def __enter__(self) -> "Machine":
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=emulator.BOCHS_ENVIRONMENT, cwd=self.work.name, start_new_session=True)
+        threading.Thread(target=self._read_errors, daemon=True).start()
+        self.set_limit()
+        for index, server in enumerate(self.servers):
+            self.ports.append(Port(f"serial {index}", self._connected(server)))
+        return self
+
+    def _connected(self, server: socket.socket) -> socket.socket:
+        server.settimeout(0.5)
+        for _ in range(int(2 * self.CONNECT_SECONDS * PATIENCE)):
+            try:
+                ours, _ = server.accept()
+                ours.settimeout(None)
+                return ours
+            except TimeoutError:
+                if self.process is None or self.process.poll() is not None:
+                    break
+        self.kill()
+        raise ConsoleError(f"Bochs opened no serial port:\n{self.errors[-2000:]}")
+
+    def _read_errors(self) -> None:
+        assert self.process is not None and self.process.stdout is not None
+        try:
+            for line in self.process.stdout:
+                self.errors += line
+        except ValueError:                     # closed
+            pass
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        for server in self.servers:
+            server.close()
+
+    def keep_log(self) -> Path:
+        log = Path(self.work.name, "bochs.log")
+        if log.is_file():
+            self.errors += log.read_text(encoding="utf-8", errors="replace")[-20000:]
+        return super().keep_log()
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        super().__exit__(kind, error, trace)
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
+        self.work.cleanup()

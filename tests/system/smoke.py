@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from machine import ConsoleError, Machine, board_arguments  # noqa: E402
+from machine import Bochs, ConsoleError, Machine, board_arguments, emulator  # noqa: E402
 
 
 def partitions(config: Path) -> list[str]:
@@ -45,14 +45,24 @@ def converse(machine: Machine, names: list[str], linux: str, hello: str) -> None
     machine.expect(r"tick \d+", 10)
 
 
+def start(config: Path, out: Path) -> Machine:
+    board = emulator.board_folder(config)
+    if emulator.uses_bochs(board):
+        return Bochs(out / "bulkhead.elf", str(board), name="smoke", limit=500)
+    return Machine(board_arguments(str(board)) + ["-kernel", str(emulator.kernel(out))], name="smoke", limit=240)
+
+
 def main() -> int:
     config, out = Path(sys.argv[1]), Path(sys.argv[2])
     names = partitions(config)
     yaml = (config / "system.yaml").read_text(encoding="utf-8")
     linux = next(name for name in names if re.search(rf"^  {name}:(?:(?!^  \S).)*\blinux:", yaml, re.M | re.S))
     hello = next(name for name in names if name != linux)
-    arguments = board_arguments("qemu-virt-arm64") + ["-kernel", str(out / "bulkhead.bin")]
-    machine = Machine(arguments, name="smoke", limit=240)
+    try:
+        machine = start(config, out)
+    except emulator.EmulatorError as error:
+        print(f"smoke: FAILED: {error}")
+        return 1
     try:
         with machine:
             converse(machine, names, linux, hello)
