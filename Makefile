@@ -247,7 +247,7 @@ $(O)/image.stamp: $(O)/bulkhead.unchecked.elf $(HVCHECK) $(GENERATOR)
 	@$(say) IMAGE $(O)/bulkhead.elf
 	$(Q)scripts/bulkhead image $(O)/bulkhead.unchecked.elf -O $(O)/unchecked
 	@$(say) CHECK $(O)/bulkhead.elf
-	$(Q)$(HVCHECK) --quiet --json $(O)/check.json $(CONFIG) $(O)/unchecked/bulkhead.elf
+	$(Q)$(WITH_LINUX) $(HVCHECK) --quiet --json $(O)/check.json $(CONFIG) $(O)/unchecked/bulkhead.elf
 	@cd $(O) && mv $(addprefix unchecked/,$(PACKED)) . && rm -rf unchecked
 	@touch $@
 
