@@ -49,8 +49,8 @@ def check(board: Hardware, system: System, chosen: Code) -> list[Diagnostic]:
     arch = arch_of(board, chosen)
     if chosen.arch in (None, arch):
         return []
-    mend = "add 'CONFIG_X86=y'" if arch == "x86" else "remove 'CONFIG_X86=y'"
+    mend = "add 'CONFIG_X86=y' to" if arch == "x86" else "remove 'CONFIG_X86=y' from"
     said = "chosen here" if chosen.span.line else "CONFIG_X86 is not set here"
     return [Diagnostic("BOARD-ARCH", system.board_span, f"board '{board.name}' is an {NAMES[arch]} machine, but the code "
                        f"that is built is for {NAMES[chosen.arch or 'arm64']}", ((chosen.span, said),),
-                       f"{mend} in {chosen.span.file}, or name another board")]
+                       f"{mend} {chosen.span.file}, or name another board")]

@@ -36,7 +36,6 @@ RULES = {
     "BOARD-NO-UART": "the console that board.yaml names cannot be one",
     "BOARD-NODE": "a node of an x86 board's devicetree is unsound",
     "BOARD-UNKNOWN": "there is no such board",
-    "CPU-APIC": "a core's APIC ID is too large",
     "CPU-LIMIT": "more cores than a layout can hold",
     "CPU-NO-PSCI": "a core that nothing can start",
     "CPU-NO-REDIST": "a core without a redistributor",
@@ -310,6 +309,9 @@ def _nearest_device(name: str, names: list[str]) -> str:
     leaf = name.rsplit("/", 1)[-1]
     if leaf in by_leaf:
         return f"did you mean '{by_leaf[leaf]}'?"
+    cut = next((path for path in names if path.startswith(f"{name},")), "")
+    if cut:
+        return f"write it in quotes, \"{cut}\": inside [ ] and {{ }} a comma ends a word"
     return did_you_mean(name, names) or "name it by its path, label or alias in the board's devicetree"
 
 
@@ -338,7 +340,7 @@ def dev_kept(case: Case) -> Iterator[Diagnostic]:
             continue
         rule, what, own = hit
         if case.hardware.pc:
-            yield rules_x86.kept_message(given, rule, what)
+            yield rules_x86.kept_message(given, rule, what, own)
             continue
         said = f"it is {what}" if own else f"its page is that of {what}"
         yield Diagnostic(rule, given.spec.span, f"'{given.device.path}' cannot be given to partition "
@@ -401,13 +403,14 @@ def dev_page(case: Case) -> Iterator[Diagnostic]:
 def dev_page_dma(case: Case) -> Iterator[Diagnostic]:
     """A page is given as a whole: whoever has it programs every device in it, also one that the devicetree disables."""
     for given in case.given:
-        if allocate.unprotected(given.part) or given.device.dma:
+        if allocate.unprotected(given.part) or given.device.dma or any(_kept(case.hardware, given)):
             continue
+        mend = ("it cannot be given away on this board" if case.hardware.pc else
+                f"accept that with {{device: {given.spec.name}, dma: unprotected}}")
         for other in case.hardware.devices:
             if other.dma and _strangers(other.path, given.device.path) and given.touches(other.regs):
                 yield Diagnostic("DEV-PAGE-DMA", given.spec.span, f"the page of '{given.device.path}' also holds "
-                                 f"'{other.path}', which may do DMA to any memory",
-                                 fix=f"accept that with {{device: {given.spec.name}, dma: unprotected}}")
+                                 f"'{other.path}', which may do DMA to any memory", fix=mend)
                 break
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules that only a PC knows: I/O ports, APIC IDs, addresses that are the same in every guest.
+"""Rules that only a PC knows: I/O ports, and addresses that are the same in every guest.
 
 On another board each of these checks finds nothing.
 """
@@ -9,41 +9,32 @@ from typing import Iterator, Optional
 
 from . import pc
 from .diag import Diagnostic, hex_range, size_text
+from .hardware_x86 import KEPT
 from .model import Device, Hardware, Region
 from .place import overlap, pages
 from .rulecase import Case, Given
 
-PCI_HOSTS = "pci-host-"                # compatibles of generic hosts begin so (binding pci/host-generic-pci)
+PCI_HOSTS = ("pci-host-", "intel,i440fx")    # how the compatibles of hosts begin (binding pci/host-generic-pci; Bochs)
+
+# Rules for what hardware_x86.py says is kept, by compatible; the others' is DEV-BOARD.
+RULE_OF = {"intel,ioapic": "DEV-GIC", "intel,i8259": "DEV-GIC", "intel,i8254": "DEV-TIMER", "acpi,pm-timer": "DEV-TIMER"}
 
 # Ports through which a guest could do something to all of the board, and what.
 BOARD_PORTS = (
-    (Region(0x64, 1), "the keyboard controller can reset the board"),          # command 0xfe pulses RESET
-    (Region(0x92, 1), "system control port A can reset the board"),           # bit 0
-    (Region(0xb2, 2), "it makes firmware act in system management mode"),     # APM_CNT, APM_STS
+    (Region(0x64, 1), "at port 0x64 it can reset the board"),                 # 8042, command 0xfe
+    (Region(0x92, 1), "at port 0x92 it can reset the board"),                 # system control port A, bit 0
+    (Region(0xb2, 2), "it makes the firmware act in system management mode"),  # APM_CNT, APM_STS
     (Region(0xcf8, 8), "it configures all PCI functions, and can reset the board"),
 )
-TIMERS = {"intel,i8254": "the 8254, the hypervisor's alarm", "acpi,pm-timer": "the PM timer, the hypervisor's clock"}
-CONTROLLERS = ("intel,ioapic", "intel,i8259")
 KEPT_FIX = {
     "DEV-GIC": "remove it: a partition with devices or a virtual UART sees an I/O APIC of its own",
     "DEV-TIMER": "remove it: every core has the timer of its local APIC",
     "DEV-CONSOLE": "use 'console: vuart', or choose another console in board.yaml",
-    "DEV-BOARD": "remove it: a partition switches itself off and on again through the ACPI tables that it gets",
+    "DEV-BOARD": "remove it: whoever has it has power over the whole board",
 }
 
 
-# ---------------------------------------------------------------- cores and interrupts
-
-def cpu_apic(case: Case) -> Iterator[Diagnostic]:
-    if case.hardware.pc is None:
-        return
-    for part in case.system.partitions:
-        for cpu, span in part.cpus:
-            if cpu < len(case.hardware.cpus) and case.hardware.cpus[cpu].mpidr >= pc.APIC_IDS:
-                yield Diagnostic("CPU-APIC", span, f"cpu {cpu} has APIC ID {case.hardware.cpus[cpu].mpidr}: the I/O APIC "
-                                 f"and the guest's ACPI tables name cores by 8 bits, up to {pc.APIC_IDS - 1}",
-                                 fix="use another core")
-
+# ---------------------------------------------------------------- interrupts
 
 def irq_virtual(case: Case) -> Iterator[Diagnostic]:
     for part in case.system.partitions:
@@ -90,21 +81,23 @@ def kept(hardware: Hardware, device: Device) -> Iterator[tuple[str, str, bool]]:
     board = hardware.pc
     if board is None:
         return
-    registers = tuple(pages(r) for r in device.regs)
-    if any(c in CONTROLLERS for c in device.compatible) or (board.ioapic and _overlap(registers, (board.ioapic.region,))):
-        yield "DEV-GIC", "the interrupt controller", True
     for compatible in device.compatible:
-        if compatible in TIMERS:
-            yield "DEV-TIMER", TIMERS[compatible], True
+        if compatible in KEPT:
+            yield RULE_OF.get(compatible, "DEV-BOARD"), f"it is {KEPT[compatible]}", True
+    registers = tuple(pages(r) for r in device.regs)
+    if board.ioapic and _overlap(registers, (board.ioapic.region,)):
+        yield "DEV-GIC", "its page is that of the interrupt controller", False
     uart = hardware.uart
     if uart and uart.width == 0 and (device.path == uart.path or _overlap(device.ports, (uart.region,))):
-        yield "DEV-CONSOLE", "the hypervisor's UART", True
+        own = device.path == uart.path
+        yield "DEV-CONSOLE", "it is the hypervisor's UART" if own else "it has ports of the hypervisor's UART", own
     for other in hardware.devices:
-        if other.path != device.path and _overlap(device.ports, other.ports) and any(c in TIMERS for c in other.compatible):
-            yield "DEV-TIMER", f"it has ports of '{other.path}'", False
+        rule = next((RULE_OF[c] for c in other.compatible if c in RULE_OF), "")
+        if rule and other.path != device.path and _overlap(device.ports, other.ports):
+            yield rule, f"it has ports of '{other.path}', which the hypervisor keeps", False
     why = _of_the_board(hardware, device)
     if why:
-        yield "DEV-BOARD", why, False
+        yield "DEV-BOARD", why, True
 
 
 def _of_the_board(hardware: Hardware, device: Device) -> str:
@@ -117,10 +110,9 @@ def _of_the_board(hardware: Hardware, device: Device) -> str:
     return next((why for region, why in BOARD_PORTS if _overlap(device.ports, (region,))), "")
 
 
-def kept_message(given: Given, rule: str, what: str) -> Diagnostic:
-    said = what if what.startswith(("it ", "the keyboard", "system control")) else f"it is {what}"
-    return Diagnostic(rule, given.spec.span, f"'{given.device.path}' cannot be given to partition '{given.part.name}': {said}",
-                      fix=KEPT_FIX[rule])
+def kept_message(given: Given, rule: str, what: str, own: bool) -> Diagnostic:
+    return Diagnostic(rule, given.spec.span, f"'{given.device.path}' cannot be given to partition '{given.part.name}': {what}",
+                      fix=KEPT_FIX[rule] if own else "remove it: it cannot be given away on this board")
 
 
 def _overlap(one: tuple[Region, ...], other: tuple[Region, ...]) -> bool:
@@ -146,6 +138,12 @@ def dev_dma_x86(case: Case) -> Iterator[Diagnostic]:
             yield Diagnostic("DEV-DMA", given.spec.span, f"'{device.path}' may do DMA to any memory of the board: this version "
                              "drives no IOMMU on x86", fix="leave it out; if it does no DMA after all, say so in "
                              "scripts/hvgen/nodma.py, with the source")
+        else:
+            other = next((d for d in case.hardware.devices if d.dma and d.path != device.path
+                          and _overlap(d.ports, device.ports)), None)
+            if other:
+                yield Diagnostic("DEV-DMA", given.spec.span, f"'{device.path}' has ports of '{other.path}', which may do DMA "
+                                 "to any memory of the board", fix="correct one of them in the board's devicetree")
 
 
 def pci_host(hardware: Hardware, path: str) -> Optional[str]:
@@ -170,4 +168,4 @@ def dev_ports(case: Case) -> Iterator[Diagnostic]:
                                  ((other.spec.span, f"'{other.device.path}' is given here"),), "give both to one partition")
 
 
-CHECKS = (cpu_apic, irq_virtual, mem_fixed_in_guest, mem_under_device, dev_dma_x86, dev_ports)
+CHECKS = (irq_virtual, mem_fixed_in_guest, mem_under_device, dev_dma_x86, dev_ports)
