@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the hypervisor is made of; paths are relative to src/.
 # Every exit of a guest passes here: compiled for speed, the rest for size.
-hot-y := arch/arm64/exits.o
+hot-$(CONFIG_ARM64) := arch/arm64/exits.o
+hot-$(CONFIG_X86)   := arch/x86/exits.o
 
 obj-y += core/main.o
-obj-y += core/board_check.o
+obj-$(CONFIG_ARM64) += core/board_check.o
+obj-y += core/table_check.o
 obj-y += core/console.o
 obj-y += core/fault.o
 obj-y += core/partition.o
 obj-y += core/print.o
 obj-y += core/string.o
-obj-y += core/vuart.o
+obj-$(CONFIG_ARM64) += core/vuart.o
+obj-$(CONFIG_X86)   += core/vuart_16550.o
 obj-y += core/stack_guard.o
 obj-y += drivers/serial/mmio.o
 
@@ -27,5 +30,27 @@ obj-$(CONFIG_GICV3) += arch/arm64/gicv3.o
 obj-$(CONFIG_GICV3) += arch/arm64/vgic.o
 obj-$(CONFIG_GICV3) += arch/arm64/vgic_dist.o
 obj-$(CONFIG_GICV3) += arch/arm64/vgic_redist.o
+
+obj-$(CONFIG_X86) += arch/x86/head.o
+obj-$(CONFIG_X86) += arch/x86/boot.o
+obj-$(CONFIG_X86) += arch/x86/board.o
+obj-$(CONFIG_X86) += arch/x86/core.o
+obj-$(CONFIG_X86) += arch/x86/clock.o
+obj-$(CONFIG_X86) += arch/x86/apic.o
+obj-$(CONFIG_X86) += arch/x86/icr.o
+obj-$(CONFIG_X86) += arch/x86/ioapic.o
+obj-$(CONFIG_X86) += arch/x86/exits.o
+obj-$(CONFIG_X86) += arch/x86/access.o
+obj-$(CONFIG_X86) += arch/x86/insn.o
+obj-$(CONFIG_X86) += arch/x86/msr.o
+obj-$(CONFIG_SVM) += arch/x86/svm/run.o
+obj-$(CONFIG_SVM) += arch/x86/svm/svm.o
+
+# vmm.h's inline part is the vendor's.
+vendor-$(CONFIG_SVM) := svm
+vendor-$(CONFIG_VMX) := vmx
+CPPFLAGS += $(if $(CONFIG_X86),-Isrc/arch/x86 -Isrc/arch/x86/$(vendor-y))
+
 efi-$(CONFIG_ARM64) := arch/arm64/efi_leave.o arch/arm64/efi_refusal.o
+efi-$(CONFIG_X86) := arch/x86/efi_leave.o arch/x86/efi_refusal.o
 obj-$(CONFIG_EFI) += core/efi.o $(efi-y)

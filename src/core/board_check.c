@@ -292,12 +292,3 @@ void board_check_devicetree(const void *dtb, uint64_t mpidr)
     }
     require_all(&survey);
 }
-
-void board_check_tables(void)
-{
-    extern const uint64_t __ro_tables_start[], __ro_tables_end[];
-
-    if (arch_sum(__ro_tables_start, __ro_tables_end) != layout_checksum) {
-        panic("the layout's checksum differs: the image in memory is not the one that was built");
-    }
-}

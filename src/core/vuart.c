@@ -6,6 +6,7 @@
 #include <hv/arch.h>
 #include <hv/console.h>
 #include <hv/vuart.h>
+#include <hv/vuart_fifo.h>
 
 #define DR     0x000u
 #define FR     0x018u
@@ -23,30 +24,23 @@
 #define INT_RX   (1u << 4)
 #define INT_TX   (1u << 5)
 
-#define FIFO_SIZE  64u  /* deeper than the 16 of a PL011, which no driver can see */
 #define REG_COUNT  8u   /* IBRD .. DMACR that only have to read back: 0x20 .. 0x3c */
 
 struct vuart {
-    uint32_t head, tail;           /* of the receive FIFO, free-running; head is the console core's */
-    uint32_t cleared;              /* value of head when the guest last cleared INT_RX */
+    uint32_t cleared;              /* value of fifo.head when the guest last cleared INT_RX */
     uint32_t mask, raw_tx;         /* IMSC; INT_TX from a write until it is cleared */
     uint32_t control[REG_COUNT];   /* registers 0x20..0x3c that have no effect here */
-    uint8_t  fifo[FIFO_SIZE];
+    struct vuart_fifo fifo;
 };
 
 static struct vuart vuarts[LAYOUT_MAX_PARTITIONS] HV_LATE;
 static const uint8_t identification[8] = { 0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
 
-static uint32_t vuart_count(const struct vuart *vuart)
-{
-    return __atomic_load_n(&vuart->head, __ATOMIC_ACQUIRE) - __atomic_load_n(&vuart->tail, __ATOMIC_ACQUIRE);
-}
-
 static uint32_t vuart_raw(const struct vuart *vuart)
 {
-    uint32_t head = __atomic_load_n(&vuart->head, __ATOMIC_ACQUIRE);
+    uint32_t head = __atomic_load_n(&vuart->fifo.head, __ATOMIC_ACQUIRE);
 
-    return vuart->raw_tx | (head != vuart->tail && head != vuart->cleared ? INT_RX : 0);
+    return vuart->raw_tx | (head != vuart->fifo.tail && head != vuart->cleared ? INT_RX : 0);
 }
 
 static void vuart_line(uint32_t partition)
@@ -61,9 +55,9 @@ void vuart_reset(uint32_t partition)
 {
     struct vuart *vuart = &vuarts[partition];
 
-    vuart->tail = vuart->head;
+    vuart->fifo.tail = vuart->fifo.head;
     vuart->mask = 0;
-    vuart->cleared = vuart->head;
+    vuart->cleared = vuart->fifo.head;
     vuart->raw_tx = 0;
     for (uint32_t i = 0; i < REG_COUNT; i++) {
         vuart->control[i] = 0;
@@ -74,23 +68,21 @@ void vuart_reset(uint32_t partition)
 static uint32_t read_data(uint32_t partition)
 {
     struct vuart *vuart = &vuarts[partition];
-    uint32_t tail = vuart->tail;
     uint8_t character;
 
-    if (vuart_count(vuart) == 0) {
+    if (fifo_count(&vuart->fifo) == 0) {
         return 0;
     }
-    character = vuart->fifo[tail % FIFO_SIZE];
-    __atomic_store_n(&vuart->tail, tail + 1u, __ATOMIC_RELEASE);
+    character = fifo_get(&vuart->fifo);
     vuart_line(partition);
     return character;
 }
 
 static uint32_t read_flags(uint32_t partition)
 {
-    uint32_t count = vuart_count(&vuarts[partition]);
+    uint32_t count = fifo_count(&vuarts[partition].fifo);
 
-    return (count == 0 ? FR_RXFE : 0) | (count >= FIFO_SIZE ? FR_RXFF : 0) |
+    return (count == 0 ? FR_RXFE : 0) | (count >= VUART_FIFO_SIZE ? FR_RXFF : 0) |
            (console_ready(partition) ? FR_TXFE : FR_TXFF);
 }
 
@@ -128,7 +120,7 @@ void vuart_write(uint32_t partition, uint64_t offset, uint64_t value)
     case ICR:
         vuart->raw_tx &= ~(uint32_t)value;
         if ((value & INT_RX) != 0) {
-            vuart->cleared = vuart->head;
+            vuart->cleared = vuart->fifo.head;
         }
         break;
     default:
@@ -142,19 +134,17 @@ void vuart_write(uint32_t partition, uint64_t offset, uint64_t value)
 
 bool vuart_has_room(uint32_t partition)
 {
-    return layout.partitions[partition].vuart.intid == 0 || vuart_count(&vuarts[partition]) < FIFO_SIZE;
+    return layout.partitions[partition].vuart.intid == 0 || fifo_count(&vuarts[partition].fifo) < VUART_FIFO_SIZE;
 }
 
 bool vuart_receive(uint32_t partition, uint8_t character)
 {
     struct vuart *vuart = &vuarts[partition];
-    uint32_t head = vuart->head;
 
-    if (layout.partitions[partition].vuart.intid == 0 || vuart_count(vuart) >= FIFO_SIZE) {
+    if (layout.partitions[partition].vuart.intid == 0 || fifo_count(&vuart->fifo) >= VUART_FIFO_SIZE) {
         return false;
     }
-    vuart->fifo[head % FIFO_SIZE] = character;
-    __atomic_store_n(&vuart->head, head + 1u, __ATOMIC_RELEASE);
+    fifo_put(&vuart->fifo, character);
     vuart_line(partition);
     return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests: core/board_check.c core/console.c core/print.c core/vuart.c ../tests/unit/fake.c */
+/* tests: core/board_check.c core/table_check.c core/console.c core/print.c core/vuart.c ../tests/unit/fake.c */
 #include "fake.h"
 
 #include <hv/board_check.h>

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every memory-mapped serial port that sends a byte by one register write and says in another register
+ * Every serial port, in memory or I/O ports, that sends a byte by one register write and says in another register
  * whether it can: the generator knows the offsets and bits of each kind (scripts/hvgen/uarts.py), so the
  * hypervisor needs no driver per kind. Baud rate and pins are the firmware's.
  */
 #include <hv/layout.h>
+#include <hv/port.h>
 #include <hv/serial.h>
 
 static inline __attribute__((always_inline)) uint32_t reg_read(uint32_t offset)
 {
     uint64_t address = layout.uart.base.raw + offset;
 
+    if (HV_HAS_PORTS && layout.uart.width == 0) {
+        return port_read8((uint16_t)address);
+    }
     switch (layout.uart.width) {
     case 1:  return mmio_read8(address);
     case 2:  return mmio_read16(address);
@@ -22,7 +26,9 @@ static inline __attribute__((always_inline)) void reg_write(uint32_t offset, uin
 {
     uint64_t address = layout.uart.base.raw + offset;
 
-    if (layout.uart.width <= 2) {
+    if (HV_HAS_PORTS && layout.uart.width == 0) {
+        port_write8((uint16_t)address, (uint8_t)value);
+    } else if (layout.uart.width <= 2) {
         mmio_write8(address, (uint8_t)value);
     } else {
         mmio_write32(address, value);

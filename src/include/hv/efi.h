@@ -5,6 +5,13 @@
 
 #include <hv/types.h>
 
+/* Firmware's functions on x86-64 follow another calling convention than the compiler's (UEFI 2.10, 2.3.4.2). */
+#if defined(__x86_64__)
+#define EFI_CALL  __attribute__((ms_abi))
+#else
+#define EFI_CALL
+#endif
+
 typedef uint64_t efi_status;  /* bit 63: error */
 
 #define EFI_SUCCESS         UINT64_C(0)
@@ -23,7 +30,7 @@ struct efi_header {
 
 struct efi_text_output {
     void *reset;
-    efi_status (*output_string)(struct efi_text_output *self, const uint16_t *text);
+    efi_status (EFI_CALL *output_string)(struct efi_text_output *self, const uint16_t *text);
 };
 
 struct efi_memory {
@@ -35,14 +42,14 @@ struct efi_boot_services {
     struct efi_header header;
     void *task_priority[2];
     void *allocate_pages, *free_pages;
-    efi_status (*get_memory_map)(uint64_t *size, void *map, uint64_t *key, uint64_t *entry_size,
+    efi_status (EFI_CALL *get_memory_map)(uint64_t *size, void *map, uint64_t *key, uint64_t *entry_size,
                                  uint32_t *version);
-    efi_status (*allocate_pool)(uint32_t type, uint64_t size, void **buffer);
+    efi_status (EFI_CALL *allocate_pool)(uint32_t type, uint64_t size, void **buffer);
     void *free_pool;
     void *events[6];
     void *protocols[9];
     void *load_image, *start_image, *exit, *unload_image;
-    efi_status (*exit_boot_services)(void *image, uint64_t key);
+    efi_status (EFI_CALL *exit_boot_services)(void *image, uint64_t key);
 };
 _Static_assert(offsetof(struct efi_boot_services, get_memory_map) == 56, "UEFI 4.4");
 _Static_assert(offsetof(struct efi_boot_services, exit_boot_services) == 232, "UEFI 4.4");

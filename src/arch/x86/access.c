@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Accesses of a guest that the tables do not let through: memory and I/O ports. */
+#include <hv/arch.h>
+#include <hv/console.h>
+#include <hv/fault.h>
+#include <hv/vuart.h>
+
+#include "exits.h"
+#include "insn.h"
+#include "ioapic.h"
+#include "vmm.h"
+#include "x86.h"
+
+#define PORT_RESET         0xcf9u  /* FADT RESET_REG: 6 restarts the partition */
+#define PORT_SLEEP_CONTROL 0x600u  /* ACPI 6.5 4.8.3.7: SLP_EN bit 5, SLP_TYP bits 4:2 */
+#define PORT_SLEEP_STATUS  0x601u
+#define RESET_BITS         0x6u
+#define SLEEP_ENABLE       0x20u
+#define SLEEP_TYPE_S5      5u
+#define VUART_PORTS        8u
+
+void exit_fault(struct cpu *cpu, const char *what, uint64_t syndrome)
+{
+    struct fault fault = { .what = what, .pc = vmm_rip(cpu), .syndrome = syndrome };
+
+    fault_report(&cpu->vcpu, &fault);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+static uint32_t memory_fault(struct cpu *cpu, ipa_t address, uint64_t error)
+{
+    struct fault fault = { .has_address = true, .address = address, .pc = vmm_rip(cpu), .syndrome = error };
+
+    fault.what = (error & ACCESS_FETCH) != 0 ? "instruction fetch from" :
+                 (error & ACCESS_WRITE) != 0 ? "write to" : "read of";
+    fault_report(&cpu->vcpu, &fault);
+    return 0;
+}
+
+static bool has_ioapic(const struct layout_partition *config)
+{
+    return config->pc.lines != 0 || config->vuart.intid != 0;
+}
+
+uint32_t memory_access(struct cpu *cpu, ipa_t address, uint64_t error)
+{
+    const struct layout_partition *config = cpu->vcpu.config;
+    uint64_t offset = address.raw - layout.pc.ioapic.raw;
+    uint8_t bytes[INSN_MAX];
+    struct insn insn;
+    uint32_t count;
+    bool code64;
+
+    if (offset >= HV_PAGE_SIZE || !has_ioapic(config) || (error & ACCESS_FETCH) != 0) {
+        return memory_fault(cpu, address, error);
+    }
+    count = insn_fetch(cpu, bytes, &code64);
+    if (!insn_decode(bytes, count, code64, &insn) || insn.store != ((error & ACCESS_WRITE) != 0)) {
+        exit_fault(cpu, "the I/O APIC's registers take 32-bit MOV only; something else", error);
+        return 0;
+    }
+    if (insn.store) {
+        ioapic_write(config, offset, insn.immediate ? insn.value : (uint32_t)vmm_reg(cpu, insn.reg));
+    } else {
+        vmm_set_reg(cpu, insn.reg, ioapic_read(config, offset));
+    }
+    return insn.length;
+}
+
+/* ---------------------------------------------------------------- ports */
+
+/* The first port that belongs to somebody else is named, once a start; it stays without effect. */
+static void report_port(struct cpu *cpu, uint16_t port)
+{
+    uint64_t address = LAYOUT_PORTS + port;
+
+    for (uint32_t i = 0; i < layout.device_count && !cpu->port_reported; i++) {
+        const struct layout_device *device = &layout.devices[i];
+
+        if (address - device->base.raw < device->size) {
+            cpu->port_reported = true;
+            print("%s: port 0x%lx is %s, which it does not own: reads give ones, writes nothing\n",
+                  cpu->vcpu.config->name, (uint64_t)port, device->name);
+        }
+    }
+}
+
+static uint32_t port_in(struct cpu *cpu, uint16_t port, uint32_t size)
+{
+    const struct layout_vuart *vuart = &cpu->vcpu.config->vuart;
+
+    if (vuart->intid != 0 && port - vuart->base.raw < VUART_PORTS && size == 1u) {
+        return (uint32_t)vuart_read(partition_index(cpu->vcpu.config), port - vuart->base.raw);
+    }
+    if (port == PORT_RESET || port == PORT_SLEEP_CONTROL || port == PORT_SLEEP_STATUS) {
+        return 0;
+    }
+    report_port(cpu, port);
+    return UINT32_MAX;
+}
+
+static void port_out(struct cpu *cpu, uint16_t port, uint32_t size, uint32_t value)
+{
+    const struct layout_partition *config = cpu->vcpu.config;
+
+    if (config->vuart.intid != 0 && port - config->vuart.base.raw < VUART_PORTS && size == 1u) {
+        vuart_write(partition_index(config), port - config->vuart.base.raw, value);
+    } else if (port == PORT_RESET) {
+        if ((value & RESET_BITS) == RESET_BITS) {
+            partition_request(config, REQUEST_RESTART);
+        }
+    } else if (port == PORT_SLEEP_CONTROL) {
+        if ((value & SLEEP_ENABLE) != 0 && (value >> 2 & 7u) == SLEEP_TYPE_S5) {
+            partition_request(config, REQUEST_OFF);
+        }
+    } else if (port != PORT_SLEEP_STATUS) {
+        report_port(cpu, port);
+    }
+}
+
+bool port_access(struct cpu *cpu, uint16_t port, uint32_t size, bool in, bool string)
+{
+    uint64_t mask = size == 4u ? UINT32_MAX : (UINT64_C(1) << 8u * size) - 1u;
+    uint64_t rax = vmm_reg(cpu, RAX);
+
+    if (string) {
+        exit_fault(cpu, "string instruction on an I/O port that it does not own", port);
+        return false;
+    }
+    if (in) {
+        uint64_t value = port_in(cpu, port, size) & mask;
+
+        vmm_set_reg(cpu, RAX, size == 4u ? value : (rax & ~mask) | value);
+    } else {
+        port_out(cpu, port, size, (uint32_t)(rax & mask));
+    }
+    return true;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a core keeps at the top of its stack: the guest's registers first, where the entry code puts them. */
+#ifndef X86_CPU_H
+#define X86_CPU_H
+
+#define CPU_VMCB  0x80   /* offsets that assembly uses; asserted below */
+#define CPU_NMI   0x88
+#define CPU_SIZE  0x200
+
+#ifndef __ASSEMBLER__
+
+#include <hv/layout.h>
+#include <hv/partition.h>
+#include <hv/types.h>
+
+enum reg { RAX = 0, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
+
+/* What vcpu->context says of how a vcpu starts: by SIPI in real mode, else its value is ebx (PVH). */
+#define START_BY_SIPI  UINT64_MAX
+
+struct cpu {
+    uint64_t reg[16];        /* in the order of instruction encodings. rsp, and rax on SVM, live in the VMCB */
+    void    *vmcb;           /* SVM: VMCB. VMX: unused */
+    uint32_t nmi;            /* VMX: an NMI came while the hypervisor ran; set by the handler */
+    uint32_t started;        /* the core has come up, atomic */
+    struct vcpu vcpu;
+    uint32_t guest_nmi;      /* an NMI waits for the guest, atomic */
+    uint32_t guest_init;     /* an INIT waits for the guest, atomic */
+    bool     nmi_blocked;    /* the guest has not returned from its NMI */
+    bool     port_reported;  /* of the partition: a foreign port has been named on the console */
+    uint64_t entry_time;     /* for vmm/: free */
+};
+
+_Static_assert(offsetof(struct cpu, vmcb) == CPU_VMCB, "assembly");
+_Static_assert(offsetof(struct cpu, nmi) == CPU_NMI, "assembly");
+_Static_assert(sizeof(struct cpu) <= CPU_SIZE, "head.S puts it at the top of the stack");
+
+static inline struct cpu *cpu_at(uint32_t cpu)
+{
+    return (struct cpu *)(uintptr_t)(layout.cpus[cpu].stack_top - CPU_SIZE);
+}
+
+static inline struct cpu *cpu_of(struct vcpu *vcpu)
+{
+    return cpu_at(vcpu->cpu);
+}
+
+#endif
+#endif

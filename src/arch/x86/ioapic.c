@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The I/O APIC, physical and as a guest sees it; see ioapic.h. */
+#include <hv/arch.h>
+#include <hv/console.h>
+
+#include "apic.h"
+#include "ioapic.h"
+
+#define SELECT   0x00u  /* offsets of the two registers in memory */
+#define WINDOW   0x10u
+#define REG_ID       0u
+#define REG_VERSION  1u
+#define REG_LINES    0x10u  /* two words each from here on */
+#define VERSION      0x11u
+#define MASKED       (1u << 16)
+#define GUEST_BITS   0x1a0ffu  /* of the low word: vector, polarity, trigger mode, mask */
+#define MODE_MASK    0x700u
+#define MODE_LOWEST  0x100u
+#define MODE_NMI     0x400u
+#define LOGICAL      (1u << 11)
+
+/* What a guest's page holds beside the physical lines: its virtual UART's line and the index register. */
+struct virtual_ioapic {
+    uint32_t select;
+    uint32_t low;            /* of the virtual UART's line */
+    uint32_t target;         /* its destination: an APIC ID of the partition */
+    uint32_t level;          /* of the line, atomic */
+    bool     reported;       /* a refused line has been named on the console */
+};
+
+static struct virtual_ioapic ioapics[LAYOUT_MAX_PARTITIONS];
+static uint32_t ioapic_lock;  /* index and window are two accesses; held for a few of them */
+
+static void lock(void)
+{
+    while (__atomic_exchange_n(&ioapic_lock, 1u, __ATOMIC_ACQUIRE) != 0) {
+        __builtin_ia32_pause();
+    }
+}
+
+static void unlock(void)
+{
+    __atomic_store_n(&ioapic_lock, 0u, __ATOMIC_RELEASE);
+}
+
+static uint32_t physical_read(uint32_t reg)
+{
+    mmio_write32(layout.pc.ioapic.raw + SELECT, reg);
+    return mmio_read32(layout.pc.ioapic.raw + WINDOW);
+}
+
+static void physical_write(uint32_t reg, uint32_t value)
+{
+    mmio_write32(layout.pc.ioapic.raw + SELECT, reg);
+    mmio_write32(layout.pc.ioapic.raw + WINDOW, value);
+}
+
+/* Masked while its two words disagree. */
+static void route(uint32_t line, uint64_t target, uint32_t low)
+{
+    uint32_t reg = REG_LINES + 2u * line;
+
+    lock();
+    physical_write(reg, MASKED);
+    physical_write(reg + 1u, (uint32_t)target << 24);
+    physical_write(reg, low);
+    unlock();
+}
+
+void ioapic_init(void)
+{
+    for (uint32_t line = 0; line < layout.pc.ioapic_lines; line++) {
+        route(line, 0, MASKED);
+    }
+}
+
+void ioapic_route_nmi(uint32_t line, uint64_t id)
+{
+    route(line, id, MODE_NMI);
+}
+
+void ioapic_reset(const struct layout_partition *config)
+{
+    struct virtual_ioapic *ioapic = &ioapics[partition_index(config)];
+
+    for (uint32_t line = 0; line < layout.pc.ioapic_lines; line++) {
+        if ((config->pc.lines >> line & 1u) != 0) {
+            route(line, 0, MASKED);
+        }
+    }
+    ioapic->select = 0;
+    ioapic->low = MASKED;
+    ioapic->target = (uint32_t)config->vcpus[0].apic_id;
+    ioapic->reported = false;
+}
+
+/* ---------------------------------------------------------------- a guest's view */
+
+static bool is_virtual(const struct layout_partition *config, uint32_t line)
+{
+    return config->vuart.intid != 0 && line == config->vuart.intid;
+}
+
+uint32_t ioapic_read(const struct layout_partition *config, uint64_t offset)
+{
+    const struct virtual_ioapic *ioapic = &ioapics[partition_index(config)];
+    uint32_t line = (ioapic->select - REG_LINES) / 2u;
+    bool high = (ioapic->select & 1u) != 0;
+    uint32_t value;
+
+    if (offset == SELECT) {
+        return ioapic->select;
+    }
+    if (offset != WINDOW || ioapic->select == REG_ID || line >= layout.pc.ioapic_lines) {
+        return ioapic->select == REG_VERSION ? VERSION | (layout.pc.ioapic_lines - 1u) << 16 : 0;
+    }
+    if (is_virtual(config, line)) {
+        return high ? ioapic->target << 24 : ioapic->low;
+    }
+    if ((config->pc.lines >> line & 1u) == 0) {
+        return high ? 0 : MASKED;
+    }
+    lock();
+    value = physical_read(ioapic->select);
+    unlock();
+    return value;
+}
+
+/* The APIC ID that a destination names, or UINT32_MAX if it is not one of the partition's. */
+static uint32_t own_target(const struct layout_partition *config, uint32_t destination, bool logical)
+{
+    for (uint32_t i = 0; i < config->vcpu_count; i++) {
+        uint64_t id = config->vcpus[i].apic_id;
+
+        /* Eight bits of logical destination reach cluster 0's first cores only (SDM 3 11.12.10). */
+        if (logical ? id < 8u && (destination >> id & 1u) != 0 : id == destination) {
+            return (uint32_t)id;
+        }
+    }
+    return UINT32_MAX;
+}
+
+/* In a message to whom it concerns, once: the line stays masked. */
+static void refuse(const struct layout_partition *config, struct virtual_ioapic *ioapic, uint32_t line, const char *why)
+{
+    if (!ioapic->reported) {
+        ioapic->reported = true;
+        print("%s: line %u of the I/O APIC stays masked: %s\n", config->name, line, why);
+    }
+}
+
+static void send_virtual(const struct virtual_ioapic *ioapic)
+{
+    if ((ioapic->low & MASKED) == 0) {
+        apic_send(ioapic->target, ICR_FIXED, ioapic->low & 0xffu);
+    }
+}
+
+static void write_virtual(const struct layout_partition *config, struct virtual_ioapic *ioapic, uint32_t value)
+{
+    uint32_t before = ioapic->low;
+
+    if ((ioapic->select & 1u) != 0) {
+        uint32_t target = own_target(config, value >> 24, (before & LOGICAL) != 0);
+
+        ioapic->target = target != UINT32_MAX ? target : ioapic->target;
+        return;
+    }
+    ioapic->low = value & (GUEST_BITS | LOGICAL);
+    /* What came while the line was masked is not lost. */
+    if ((before & MASKED) != 0 && __atomic_load_n(&ioapic->level, __ATOMIC_ACQUIRE) != 0) {
+        send_virtual(ioapic);
+    }
+}
+
+/* The low word of an own line; the destination has been written, and is looked at when the line opens. */
+static void write_low(const struct layout_partition *config, struct virtual_ioapic *ioapic, uint32_t line, uint32_t value)
+{
+    uint32_t reg = REG_LINES + 2u * line;
+    uint32_t target;
+
+    lock();
+    target = own_target(config, physical_read(reg + 1u) >> 24, (value & LOGICAL) != 0);
+    unlock();
+    if ((value & MASKED) != 0) {
+        route(line, target != UINT32_MAX ? target : 0, (value & GUEST_BITS) | MASKED);
+    } else if ((value & MODE_MASK) > MODE_LOWEST) {
+        refuse(config, ioapic, line, "its delivery mode is neither fixed nor lowest priority");
+    } else if (target == UINT32_MAX) {
+        refuse(config, ioapic, line, "its destination is not one of the partition's cores");
+    } else if ((value & 0xffu) < 16u) {
+        refuse(config, ioapic, line, "its vector is below 16");
+    } else {
+        route(line, target, value & GUEST_BITS);
+    }
+}
+
+static void write_high(uint32_t reg, uint32_t value)
+{
+    lock();
+    physical_write(reg - 1u, physical_read(reg - 1u) | MASKED);
+    physical_write(reg, value & 0xff000000u);
+    unlock();
+}
+
+void ioapic_write(const struct layout_partition *config, uint64_t offset, uint32_t value)
+{
+    struct virtual_ioapic *ioapic = &ioapics[partition_index(config)];
+    uint32_t line = (ioapic->select - REG_LINES) / 2u;
+
+    if (offset == SELECT) {
+        ioapic->select = value & 0xffu;
+    } else if (offset != WINDOW || ioapic->select < REG_LINES || line >= layout.pc.ioapic_lines) {
+        return;
+    } else if (is_virtual(config, line)) {
+        write_virtual(config, ioapic, value);
+    } else if ((config->pc.lines >> line & 1u) != 0) {
+        if ((ioapic->select & 1u) != 0) {
+            write_high(ioapic->select, value);
+        } else {
+            write_low(config, ioapic, line, value);
+        }
+    } else if ((ioapic->select & 1u) == 0 && (value & MASKED) == 0) {
+        refuse(config, ioapic, line, "it is not the partition's");
+    }
+}
+
+void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool level)
+{
+    struct virtual_ioapic *ioapic = &ioapics[partition_index(config)];
+
+    (void)intid;
+    if (__atomic_exchange_n(&ioapic->level, level ? 1u : 0u, __ATOMIC_ACQ_REL) == 0 && level) {
+        send_virtual(ioapic);
+    }
+}
