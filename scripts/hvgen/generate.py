@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Iterable, Mapping
 
-from . import emit_c, guest_dtb, report, tables
+from . import emit_c, guest_dtb, pvh, report, tables, tables_x86
 from .diag import Failed
 from .fdt import parse
-from .model import Plan
+from .model import Plan, PlanPartition
 
 
 def write_if_changed(path: str, data: bytes) -> bool:
@@ -27,8 +28,34 @@ def write_if_changed(path: str, data: bytes) -> bool:
     return True
 
 
-def dtb_path(out_dir: str, name: str) -> str:
-    return os.path.join(out_dir, f"{name}.dtb")
+@dataclass(frozen=True)
+class Described:
+    """What tells a guest about its machine: a devicetree; on x86 a boot block, with the DSDT's source for people."""
+    data: bytes
+    dropped: tuple[str, ...]           # what the partition has and the description could not say
+    ending: str                        # of the file's name
+    what: str
+    asl: str = ""
+
+
+def describe(plan: Plan) -> list[Described]:
+    """By partition index."""
+    if plan.hardware.pc:
+        blocks = [pvh.boot_block(plan, part) for part in plan.partitions]
+        made = [Described(b.data, b.dropped, ".boot", "boot block", b.asl) for b in blocks]
+    else:
+        board = parse(plan.hardware.dtb)
+        trees = [guest_dtb.guest_dtb(plan, part, board) for part in plan.partitions]
+        made = [Described(t.data, tuple(t.dropped), ".dtb", "devicetree") for t in trees]
+    for part, one in zip(plan.partitions, made):
+        if len(one.data) > part.dtb_room:
+            raise Failed(f"the {one.what} of partition '{part.name}' has {len(one.data)} bytes, there is room for "
+                         f"{part.dtb_room}")
+    return made
+
+
+def described_path(out_dir: str, part: PlanPartition, one: Described) -> str:
+    return os.path.join(out_dir, part.name + one.ending)
 
 
 def scripts() -> list[str]:
@@ -59,28 +86,27 @@ def depfile(target: str, inputs: Iterable[str]) -> str:
 def contents(plan: Plan, core_elf: str, out_dir: str, more_inputs: Iterable[str] = ()) -> dict[str, bytes]:
     """Every file of the output folder, by its path."""
     core = emit_c.read_core(core_elf)
-    board = parse(plan.hardware.dtb)
-    trees = [guest_dtb.guest_dtb(plan, part, board) for part in plan.partitions]
-    for part, tree in zip(plan.partitions, trees):
-        if len(tree.data) > part.dtb_room:
-            raise Failed(f"the devicetree of partition '{part.name}' has {len(tree.data)} bytes, there is room for "
-                         f"{part.dtb_room}")
+    made = describe(plan)
     sizes = emit_c.measure(plan, core)
-    made = tables.make_tables(plan, sizes)
+    trees = (tables_x86 if plan.hardware.pc else tables).make_tables(plan, sizes)
     absolute = os.path.abspath(out_dir)
-    dtb_paths = [dtb_path(absolute, part.name) for part in plan.partitions]
+    paths = [described_path(absolute, part, one) for part, one in zip(plan.partitions, made)]
     files: dict[str, bytes] = {}
-    for part, tree in zip(plan.partitions, trees):
-        files[dtb_path(out_dir, part.name)] = tree.data
-    texts = {
-        "layout.c": emit_c.layout_c(plan, made, [len(t.data) for t in trees]),
-        "tables.c": emit_c.tables_c(plan, made),
-        "images.S": emit_c.images_s(plan, dtb_paths),
+    texts: dict[str, str] = {}
+    for part, one in zip(plan.partitions, made):
+        files[described_path(out_dir, part, one)] = one.data
+        if one.asl:
+            texts[f"{part.name}.asl"] = one.asl
+    texts.update({
+        "layout.c": emit_c.layout_c(plan, trees, [len(one.data) for one in made]),
+        "tables.c": emit_c.tables_c(plan, trees),
+        "images.S": emit_c.images_s(plan, paths),
         "sizes.ld": emit_c.sizes_ld(plan, sizes),
-        "bulkhead.its": emit_c.fit_source(plan, board.root.compatible),
-        "report.html": report.html(plan, report.Facts(len(made.tables), made.bytes, {
-            part.name: tree.dropped for part, tree in zip(plan.partitions, trees)})),
-    }
+        "report.html": report.html(plan, report.Facts(len(trees.tables), trees.bytes, {
+            part.name: one.dropped for part, one in zip(plan.partitions, made)})),
+    })
+    if not plan.hardware.pc:
+        texts["bulkhead.its"] = emit_c.fit_source(plan, parse(plan.hardware.dtb).root.compatible)
     for name, text in texts.items():
         files[os.path.join(out_dir, name)] = text.encode()
     deps = depfile(os.path.join(out_dir, "generate.stamp"), inputs_of(plan, core_elf, more_inputs))

@@ -6,11 +6,14 @@ loader of each partition (EL2's map plus that partition's RAM, writable, for the
 images are copied).  Blocks are as large as the alignment of both sides allows.  Tables with equal
 contents are one table: the trees are built from the leaves up and every table is looked up by its
 contents before it gets a name.
+
+The tree builder and the hypervisor's map know no format: tables_x86 uses them for NPT, EPT and the
+host's page tables, whose levels 0..3 are the PML4, the PDPT, the page directory and the page table.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from .model import Plan, PlanPartition, Region
 from .place import merge, pages as page_region
@@ -40,10 +43,21 @@ EL2_RODATA = VALID | EL2_RES1 | EL2_RO | SH_INNER | AF | XN
 EL2_RW = VALID | EL2_RES1 | SH_INNER | AF | XN
 EL2_DEVICE = VALID | 1 << 2 | EL2_RES1 | AF | XN
 
-KIND = {
+
+@dataclass(frozen=True)
+class Format:
+    """How entries are written. A leaf is its address | the attributes of its range | `block` or `page`."""
+    link: int                          # of an entry that names a table: added to the table's address
+    block: int                         # of a leaf above level 3
+    page: int                          # of a leaf in level 3
+    kinds: Mapping[int, str]           # attributes, in words for the comments
+    first_block: int = 1               # the first level that may have leaves
+
+
+ARM64 = Format(VALID | TABLE, 0, TABLE, {
     S2_RAM: "RAM, rw x", S2_DEVICE: "device, rw", EL2_TEXT: "text, r x", EL2_RODATA: "read-only",
     EL2_RW: "rw", EL2_DEVICE: "device, rw",
-}
+})
 
 
 @dataclass(frozen=True)
@@ -86,15 +100,16 @@ class Stage2:
     root: str
     slots: int
     start_level: int
-    vtcr: int
+    vtcr: int                          # x86: 0
+    bits: int = 0                      # x86: beside the root's address in nCR3 or EPTP
 
 
 @dataclass(frozen=True)
 class Tables:
     tables: tuple[Table, ...]          # children before the tables that refer to them
     stage2: tuple[Stage2, ...]         # by partition index
-    el2_root: str
-    el2_tcr: int
+    el2_root: str                      # of the hypervisor's own map
+    el2_tcr: int                       # x86: 0
     loader_roots: tuple[str, ...]      # by partition index
 
     def by_name(self) -> dict[str, Table]:
@@ -128,8 +143,9 @@ def size_text(size: int) -> str:
 
 
 @dataclass
-class _Pool:
+class Pool:
     """All tables so far, by contents."""
+    format: Format
     side: str = ""                     # "ipa" or "va", for the comments
     tables: list[Table] = field(default_factory=list)
     known: dict[tuple[tuple[int, int, str], ...], str] = field(default_factory=dict)
@@ -151,15 +167,15 @@ class _Pool:
         made: dict[int, Entry] = {}
         below: dict[int, list[Range]] = {}
         for r in ranges:
-            blocks = level > 0 and (r.va - r.pa) % span == 0
+            blocks = level >= self.format.first_block and (r.va - r.pa) % span == 0
             va, end = r.va, r.va + r.size
             while va < end:
                 index = (va - base) >> shift
                 stop = min(end, (va >> shift) + 1 << shift)
                 pa = r.pa + (va - r.va)
                 if blocks and stop - va == span:
-                    leaf = TABLE if level == 3 else 0
-                    note = (f"{self.side} {va:#x} -> pa {pa:#x}, {size_text(span)}, {KIND[r.attr]}"
+                    leaf = self.format.page if level == 3 else self.format.block
+                    note = (f"{self.side} {va:#x} -> pa {pa:#x}, {size_text(span)}, {self.format.kinds[r.attr]}"
                             f": {r.what}")
                     made[index] = Entry(index, pa | r.attr | leaf, "", note)
                 else:
@@ -169,7 +185,7 @@ class _Pool:
             at = base + index * span
             name = self.put(self.entries(prefix, level + 1, at, parts), f"{prefix}_l{level + 1}_{at:x}",
                             f"level {level + 1}, {self.side} {at:#x}")
-            made[index] = Entry(index, VALID | TABLE, name, f"{self.side} {at:#x}: next table")
+            made[index] = Entry(index, self.format.link, name, f"{self.side} {at:#x}: next table")
         return [made[i] for i in sorted(made)]
 
 
@@ -200,6 +216,18 @@ def tcr_el2(va_bits: int, pa_bits: int) -> int:
 
 # ---------------------------------------------------------------- what is mapped
 
+@dataclass(frozen=True)
+class Rights:
+    """Attributes of the parts of the hypervisor's own map."""
+    text: int
+    rodata: int
+    rw: int
+    device: int
+
+
+EL2 = Rights(EL2_TEXT, EL2_RODATA, EL2_RW, EL2_DEVICE)
+
+
 def el2_devices(plan: Plan) -> list[tuple[Region, str]]:
     """What the hypervisor itself drives: its UART and the interrupt controller."""
     hw = plan.hardware
@@ -212,6 +240,11 @@ def el2_devices(plan: Plan) -> list[tuple[Region, str]]:
         if hw.gic.version == 2:
             parts = ((hw.gic.cpu, "GICC"), (hw.gic.hyp, "GICH"))
             named += [(page_region(r), what) for r, what in parts if r is not None]
+    return joined(named)
+
+
+def joined(named: Sequence[tuple[Region, str]]) -> list[tuple[Region, str]]:
+    """Pages by address, each once."""
     out: list[tuple[Region, str]] = []
     for region, what in sorted(named):
         if out and region.base < out[-1][0].end:        # registers of two kinds in one page
@@ -222,34 +255,40 @@ def el2_devices(plan: Plan) -> list[tuple[Region, str]]:
     return out
 
 
-def el2_ranges(plan: Plan, sizes: Sizes) -> list[Range]:
+def hypervisor_ranges(plan: Plan, sizes: Sizes, rights: Rights, devices: Sequence[tuple[Region, str]],
+                      cpu_pages: Sequence[str] = ()) -> list[Range]:
+    """The hypervisor's own map. cpu_pages: names of the pages that each core has in .rw, behind all stacks."""
     base = plan.hv.base
     text_end = base + sizes.text_pages * PAGE
     rw_end = text_end + sizes.rw_pages * PAGE
-    out = [Range(base, base, text_end - base, EL2_TEXT, "hypervisor")]
+    out = [Range(base, base, text_end - base, rights.text, "hypervisor")]
     at = text_end
     for i in range(len(plan.cpus)):
         stack = text_end + i * STACK_SLOT + GUARD
-        out.append(Range(stack, stack, STACK_SLOT - GUARD, EL2_RW, f"stack of CPU {i}"))
+        out.append(Range(stack, stack, STACK_SLOT - GUARD, rights.rw, f"stack of CPU {i}"))
         at = stack + STACK_SLOT - GUARD
+    for i in range(len(plan.cpus)):
+        for what in cpu_pages:
+            out.append(Range(at, at, PAGE, rights.rw, f"{what} of CPU {i}"))
+            at += PAGE
     if rw_end > at:
-        out.append(Range(at, at, rw_end - at, EL2_RW, "data"))
-    out.append(Range(rw_end, rw_end, plan.hv.end - rw_end, EL2_RODATA, "layout, tables, images"))
-    out += [Range(r.base, r.base, r.size, EL2_DEVICE, what) for r, what in el2_devices(plan)]
+        out.append(Range(at, at, rw_end - at, rights.rw, "data"))
+    out.append(Range(rw_end, rw_end, plan.hv.end - rw_end, rights.rodata, "layout, tables, images"))
+    out += [Range(r.base, r.base, r.size, rights.device, what) for r, what in devices]
     return sorted(out, key=lambda r: r.va)
 
 
-def loader_ranges(part: PlanPartition) -> list[Range]:
-    """A partition's RAM where EL2 sees it; neighbouring pieces become one for larger blocks."""
-    return [Range(r.base, r.base, r.size, EL2_RW, f"RAM of {part.name}")
+def loader_ranges(part: PlanPartition, rw: int) -> list[Range]:
+    """A partition's RAM where the hypervisor sees it; neighbouring pieces become one for larger blocks."""
+    return [Range(r.base, r.base, r.size, rw, f"RAM of {part.name}")
             for r in merge([Region(m.pa, m.size) for m in part.ram])]
 
 
-def stage2_ranges(part: PlanPartition) -> list[Range]:
+def stage2_ranges(part: PlanPartition, ram: int, device: int) -> list[Range]:
     """The plan's mappings; those that continue each other on both sides are joined."""
     out: list[Range] = []
     for m in sorted(part.mappings, key=lambda m: m.ipa):
-        attr = S2_RAM if m.kind == "ram" else S2_DEVICE
+        attr = ram if m.kind == "ram" else device
         last = out[-1] if out else None
         if (last is not None and last.attr == attr and last.what == m.what
                 and last.va + last.size == m.ipa and last.pa + last.size == m.pa):
@@ -261,30 +300,36 @@ def stage2_ranges(part: PlanPartition) -> list[Range]:
 
 # ---------------------------------------------------------------- all of it
 
+def make_loaders(pool: Pool, plan: Plan, name: str, main: Sequence[Range], rw: int, level: int, slots: int,
+                 who: str) -> tuple[str, ...]:
+    """The loader map of each partition: the main map and that partition's RAM."""
+    roots: list[str] = []
+    for part in plan.partitions:
+        prefix = f"{name}_loader_{ident(part.name)}"
+        ranges = sorted([*main, *loader_ranges(part, rw)], key=lambda r: r.va)
+        pool.root(pool.entries(prefix, level, 0, ranges), prefix, slots, f"{who} while {part.name} is loaded", False)
+        roots.append(prefix)
+    return tuple(roots)
+
+
 def make_tables(plan: Plan, sizes: Sizes) -> Tables:
-    pool = _Pool("ipa")
+    pool = Pool(ARM64, "ipa")
     stage2: list[Stage2] = []
     for part in plan.partitions:
         level, slots = start_of_stage2(part.ipa_bits)
         prefix = f"s2_{ident(part.name)}"
-        entries = pool.entries(prefix, level, 0, stage2_ranges(part))
+        entries = pool.entries(prefix, level, 0, stage2_ranges(part, S2_RAM, S2_DEVICE))
         pool.root(entries, f"{prefix}_root", slots,
                   f"stage 2 of {part.name}: {part.ipa_bits} bits of IPA, level {level}", part.direct)
         stage2.append(Stage2(f"{prefix}_root", slots, level, vtcr(part.ipa_bits, plan.pa_bits)))
 
     pool.side = "va"
-    main = el2_ranges(plan, sizes)
-    loaders = [loader_ranges(part) for part in plan.partitions]
-    highest = max(r.va + r.size - 1 for ranges in [main, *loaders] for r in ranges)
+    main = hypervisor_ranges(plan, sizes, EL2, el2_devices(plan))
+    rams = [r for part in plan.partitions for r in loader_ranges(part, EL2_RW)]
+    highest = max(r.va + r.size - 1 for r in [*main, *rams])
     va_bits = max(31, highest.bit_length())
     level, slots = start_of_stage1(va_bits)
     pool.root(pool.entries("el2", level, 0, main), "el2_root", slots,
               f"stage 1 of EL2: {va_bits} bits, level {level}", False)
-    roots: list[str] = []
-    for part, ram in zip(plan.partitions, loaders):
-        prefix = f"el2_loader_{ident(part.name)}"
-        entries = pool.entries(prefix, level, 0, sorted(main + ram, key=lambda r: r.va))
-        pool.root(entries, prefix, slots, f"EL2 while {part.name} is loaded", False)
-        roots.append(prefix)
-    return Tables(tuple(pool.tables), tuple(stage2), "el2_root", tcr_el2(va_bits, plan.pa_bits),
-                  tuple(roots))
+    roots = make_loaders(pool, plan, "el2", main, EL2_RW, level, slots, "EL2")
+    return Tables(tuple(pool.tables), tuple(stage2), "el2_root", tcr_el2(va_bits, plan.pa_bits), roots)

@@ -15,7 +15,7 @@ import pytest
 import samples
 import walker
 from elftools.elf.elffile import ELFFile
-from hvgen import emit_c, generate, image, tables
+from hvgen import emit_arm64, emit_c, generate, image, tables
 from hvgen.diag import Failed
 from hvgen.model import Blob, Plan, Region
 from samples import ROOT
@@ -241,7 +241,7 @@ def test_sgi_of_direct_partitions() -> None:
     def of(cpus: list[int], direct: bool = True) -> tuple[int, int, int]:
         plan = samples.plan(hw, [samples.partition(hw, 0, "a", cpus, [samples.ram_mapping(1 << 30, 2 << 30, 1 << 21)],
                                                    direct)])
-        return emit_c.sgi(plan, plan.partitions[0])
+        return emit_arm64.sgi(plan, plan.partitions[0])
 
     assert of([0, 1]) == (0, 3, 0)
     assert of([2, 3]) == (1 << 16, 3, 0)

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ACPI tables of a guest on x86 (ACPI 6.5): RSDP, XSDT, FADT, MADT, DSDT, for a hardware-reduced machine.
+
+The DSDT's bytecode is made here, so that a build needs no compiler of ASL; its source is written beside
+it for people, and the tests compile that source and compare.
+"""
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Sequence
+
+from .model import Interrupt, Plan, PlanPartition, Region
+from .place import align_up
+
+OEM = b"BULKHD"
+OEM_TABLE = b"BULKHEAD"
+CREATOR = b"BLKH"
+HEADER = struct.Struct("<4sIBB6s8sI4sI")     # 5.2.6
+
+# FADT, 5.2.9; the flags in table 5.10.
+WBINVD, PROC_C1, PWR_BUTTON, SLP_BUTTON, FIX_RTC = 1 << 0, 1 << 2, 1 << 4, 1 << 5, 1 << 6
+RESET_REG_SUP, PHYSICAL_DESTINATION, HW_REDUCED = 1 << 10, 1 << 19, 1 << 20
+NO_VGA, NO_RTC, KEYBOARD = 1 << 2, 1 << 5, 1 << 1      # IA-PC boot architecture flags, table 5.11
+NO_C2, NO_C3 = 101, 1001               # latencies that say so
+RESET_PORT, RESET_VALUE = 0xcf9, 6
+SLEEP_CONTROL, SLEEP_STATUS = 0x600, 0x601
+S5 = 5                                 # SLP_TYP to be written there
+
+LOCAL_APIC = 0xfee00000
+VUART_PORTS = 8
+
+# compatible -> (PNP ID, name of the device in the namespace)
+HIDS = {
+    "ns16550a": ("PNP0501", "COM"), "ns16550": ("PNP0501", "COM"),
+    "motorola,mc146818": ("PNP0B00", "RTC"),
+    "intel,i8042": ("PNP0303", "KBD"),
+}
+
+
+@dataclass(frozen=True)
+class Acpi:
+    data: bytes                        # RSDP first
+    asl: str
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PnpDevice:
+    name: str                          # four characters
+    hid: str
+    uid: int
+    ports: tuple[Region, ...]
+    interrupts: tuple[Interrupt, ...]
+    what: str                          # for the source
+
+
+def checksum(data: bytes) -> int:
+    return -sum(data) & 0xff
+
+
+def table(signature: bytes, revision: int, body: bytes) -> bytes:
+    head = HEADER.pack(signature, HEADER.size + len(body), revision, 0, OEM, OEM_TABLE, 1, CREATOR, 1)
+    data = bytearray(head + body)
+    data[9] = checksum(data)
+    return bytes(data)
+
+
+def port_register(port: int) -> bytes:
+    """A generic address structure (5.2.3.2): 8 bits of system I/O, byte access."""
+    return struct.pack("<4BQ", 1, 8, 0, 1, port)
+
+
+# ---------------------------------------------------------------- AML (20.2)
+
+def pkg_length(body: bytes) -> bytes:
+    """The length counts itself (20.2.4)."""
+    for size in range(1, 5):
+        length = len(body) + size
+        if size == 1 and length < 1 << 6:
+            return bytes([length])
+        if size > 1 and length < 1 << 4 + 8 * (size - 1):
+            high = (length >> 4).to_bytes(size - 1, "little")
+            return bytes([(size - 1) << 6 | length & 0xf]) + high
+    raise ValueError("an AML object of 256 MiB")
+
+
+def integer(value: int) -> bytes:
+    if value in (0, 1):
+        return bytes([value])
+    for prefix, size in ((0x0a, 1), (0x0b, 2), (0x0c, 4), (0x0e, 8)):
+        if value < 1 << 8 * size:
+            return bytes([prefix]) + value.to_bytes(size, "little")
+    raise ValueError(f"{value:#x} is no AML integer")
+
+
+def name(segment: str, value: bytes) -> bytes:
+    return b"\x08" + segment.ljust(4, "_").encode() + value
+
+
+def package(elements: Sequence[int]) -> bytes:
+    body = bytes([len(elements)]) + b"".join(integer(e) for e in elements)
+    return b"\x12" + pkg_length(body) + body
+
+
+def buffer(data: bytes) -> bytes:
+    body = integer(len(data)) + data
+    return b"\x11" + pkg_length(body) + body
+
+
+def eisa_id(text: str) -> bytes:
+    """"PNP0501" in five bits a letter, and the bytes turned (6.1.5)."""
+    letters = sum((ord(c) - 0x40) << shift for c, shift in zip(text[:3], (26, 21, 16)))
+    value = letters | int(text[3:], 16)
+    return b"\x0c" + value.to_bytes(4, "big")
+
+
+def resources(ports: Sequence[Region], interrupts: Sequence[Interrupt]) -> bytes:
+    """A resource template (6.4): I/O ports of 16 bits, extended interrupts, end."""
+    out = b""
+    for r in ports:
+        out += struct.pack("<BBHHBB", 0x47, 1, r.base, r.base, 1, r.size)
+    for i in interrupts:
+        flags = 1 | (2 if i.edge else 0) | (4 if i.flags in (2, 8) else 0)
+        out += struct.pack("<BHBBI", 0x89, 6, flags, 1, i.intid)
+    return buffer(out + b"\x79\x00")
+
+
+def device(d: PnpDevice) -> bytes:
+    body = (d.name.encode() + name("_HID", eisa_id(d.hid)) + name("_UID", integer(d.uid))
+            + name("_CRS", resources(d.ports, d.interrupts)))
+    return b"\x5b\x82" + pkg_length(body) + body
+
+
+def dsdt(devices: Sequence[PnpDevice]) -> bytes:
+    body = name("_S5", package((S5, 0, 0, 0)))
+    if devices:
+        inside = b"\\_SB_" + b"".join(device(d) for d in devices)
+        body += b"\x10" + pkg_length(inside) + inside
+    return table(b"DSDT", 2, body)
+
+
+# ---------------------------------------------------------------- the same as ASL
+
+def asl(plan: Plan, part: PlanPartition, devices: Sequence[PnpDevice]) -> str:
+    out = ["// SPDX-License-Identifier: Apache-2.0",
+           f"// DSDT of partition {part.name}, generated by scripts/bulkhead from {plan.system.name}/system.yaml.",
+           f'DefinitionBlock ("", "DSDT", 2, "{OEM.decode()}", "{OEM_TABLE.decode()}", 1)', "{",
+           f"    Name (_S5, Package () {{ {S5}, 0, 0, 0 }})  // power off: the partition stops"]
+    if devices:
+        out += ["    Scope (\\_SB)", "    {"]
+        for d in devices:
+            out += [f"        Device ({d.name})  // {d.what}", "        {",
+                    f'            Name (_HID, EisaId ("{d.hid}"))', f"            Name (_UID, {d.uid})",
+                    "            Name (_CRS, ResourceTemplate ()", "            {"]
+            out += [f"                IO (Decode16, {r.base:#06x}, {r.base:#06x}, 1, {r.size})" for r in d.ports]
+            for i in d.interrupts:
+                trigger = "Edge" if i.edge else "Level"
+                level = "ActiveLow" if i.flags in (2, 8) else "ActiveHigh"
+                out.append(f"                Interrupt (ResourceConsumer, {trigger}, {level}, Exclusive) {{ {i.intid} }}")
+            out += ["            })", "        }"]
+        out.append("    }")
+    return "\n".join(out + ["}", ""])
+
+
+# ---------------------------------------------------------------- what the partition has
+
+def pnp_devices(part: PlanPartition) -> tuple[tuple[PnpDevice, ...], tuple[str, ...]]:
+    """Devices that ACPI has a name for, and the paths of those that it has none for."""
+    found: list[tuple[str, str, tuple[Region, ...], tuple[Interrupt, ...], str]] = []
+    dropped: list[str] = []
+    if part.vuart is not None:
+        found.append(("PNP0501", "COM", (Region(part.vuart.ipa, VUART_PORTS),), (Interrupt(part.vuart.intid, 1),),
+                      "the virtual UART"))
+    for owned, _ in part.devices:
+        known = next((HIDS[c] for c in owned.compatible if c in HIDS), None)
+        if known is None or not owned.ports:
+            dropped.append(owned.path)
+        else:
+            found.append((*known, owned.ports, owned.interrupts, owned.path))
+    counts: dict[str, int] = {}
+    out = []
+    for hid, stem, ports, interrupts, what in sorted(found, key=lambda f: (f[0], -f[2][0].base)):
+        number = counts[stem] = counts.get(stem, 0) + 1
+        if number > 9:
+            raise ValueError(f"{what}: more than 9 devices of kind {hid}")
+        out.append(PnpDevice(f"{stem}{number}", hid, number, ports, interrupts, what))
+    return tuple(out), tuple(dropped)
+
+
+def madt(plan: Plan, part: PlanPartition) -> bytes:
+    """5.2.12. A local APIC for each vcpu, under the core's own ID, and the I/O APIC if a line ends there."""
+    body = struct.pack("<II", LOCAL_APIC, 0)
+    for vcpu, cpu in enumerate(part.cpus):
+        body += struct.pack("<BBBBI", 0, 8, vcpu, plan.cpus[cpu].mpidr, 1)
+    ioapic = plan.hardware.pc.ioapic if plan.hardware.pc else None
+    if ioapic is not None and (part.vuart is not None or part.spis):
+        body += struct.pack("<BBBBII", 1, 12, 0, 0, ioapic.region.base, 0)
+    return table(b"APIC", 5, body)
+
+
+def fadt(dsdt_at: int, devices: Sequence[PnpDevice]) -> bytes:
+    """Revision 6, 276 bytes. Offsets as in table 5.9."""
+    hids = {d.hid for d in devices}
+    out = bytearray(276 - HEADER.size)
+
+    def put(offset: int, form: str, *values: int | bytes) -> None:
+        struct.pack_into("<" + form, out, offset - HEADER.size, *values)
+
+    def register(offset: int, port: int) -> None:
+        out[offset - HEADER.size:offset - HEADER.size + 12] = port_register(port)
+
+    put(40, "I", dsdt_at)
+    put(96, "HH", NO_C2, NO_C3)
+    put(109, "H", NO_VGA | (0 if "PNP0B00" in hids else NO_RTC) | (KEYBOARD if "PNP0303" in hids else 0))
+    put(112, "I", WBINVD | PROC_C1 | PWR_BUTTON | SLP_BUTTON | FIX_RTC | RESET_REG_SUP | PHYSICAL_DESTINATION | HW_REDUCED)
+    register(116, RESET_PORT)
+    put(128, "B", RESET_VALUE)
+    put(131, "B", 5)                   # ACPI 6.5
+    put(140, "Q", dsdt_at)
+    register(244, SLEEP_CONTROL)
+    register(256, SLEEP_STATUS)
+    put(268, "8s", OEM_TABLE)
+    return table(b"FACP", 6, bytes(out))
+
+
+def rsdp(xsdt_at: int) -> bytes:
+    """5.2.5.3, revision 2; no RSDT."""
+    data = bytearray(struct.pack("<8sB6sBIIQB3x", b"RSD PTR ", 0, OEM, 2, 0, 36, xsdt_at, 0))
+    data[8] = checksum(data[:20])
+    data[32] = checksum(data)
+    return bytes(data)
+
+
+def make(plan: Plan, part: PlanPartition, base: int) -> Acpi:
+    """All tables, to stand at guest address `base`."""
+    devices, dropped = pnp_devices(part)
+    at, out = align_up(36, 16), bytearray(align_up(36, 16))
+
+    def add(data: bytes) -> int:
+        nonlocal at
+        place = at
+        at = align_up(at + len(data), 16)
+        out.extend(data.ljust(at - place, b"\0"))
+        return base + place
+
+    dsdt_at = add(dsdt(devices))
+    tables = [add(fadt(dsdt_at, devices)), add(madt(plan, part))]
+    out[:36] = rsdp(add(table(b"XSDT", 1, struct.pack(f"<{len(tables)}Q", *tables))))
+    return Acpi(bytes(out), asl(plan, part, devices), dropped)
