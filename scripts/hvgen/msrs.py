@@ -79,7 +79,7 @@ MSRS: tuple[Msr, ...] = (
     _one("IA32_XSS", 0xda0, "pass", "pass", "SDM 1 13.3, APM 2 11.5.2; of this core only"),
     _one("MSR_KVM_WALL_CLOCK_NEW", 0x4b564d00, "value", "ignore", "KVM; the page stays 0, and so does the time of day"),
     _one("MSR_KVM_SYSTEM_TIME_NEW", 0x4b564d01, "code", "code", "KVM; the page with the frequency of the TSC"),
-    _one("EFER", 0xc0000080, "pass", "code", "SDM 4 table 2-2, APM 2 3.1.7; SVME must stay"),
+    _one("EFER", 0xc0000080, "code", "code", "SDM 4 table 2-2, APM 2 3.1.7; SVME must stay and not show"),
     Msr("STAR, LSTAR, CSTAR, SFMASK", 0xc0000081, 0xc0000084, "pass", "pass", "SDM 3 5.8.8, APM 2 6.1.1"),
     Msr("FS.base, GS.base, KernelGSbase", 0xc0000100, 0xc0000102, "pass", "pass", "SDM 3 3.4.4, APM 2 4.5.3"),
     _one("TSC_AUX", 0xc0000103, "pass", "pass", "SDM 3 18.17.2, APM 2 3.2.4; for RDTSCP and RDPID"),

@@ -80,9 +80,13 @@ void arch_wait(struct vcpu *vcpu, bool sleep)
     look_around(vcpu);
 }
 
-void exit_events(struct cpu *cpu)
+void exit_nmi(struct cpu *cpu)
 {
     look_around(&cpu->vcpu);
+}
+
+void exit_events(struct cpu *cpu)
+{
     if (__atomic_load_n(&cpu->guest_init, __ATOMIC_ACQUIRE) != 0 && !vcpu_must_halt(&cpu->vcpu)) {
         __atomic_store_n(&cpu->vcpu.run, VCPU_OFF, __ATOMIC_RELEASE);
         vcpu_wait(&cpu->vcpu);

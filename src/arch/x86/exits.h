@@ -10,7 +10,10 @@ void exit_cpuid(struct cpu *cpu);
 void exit_hypercall(struct cpu *cpu);
 void exit_msr(struct cpu *cpu, uint32_t write);
 
-/* The end of every other exit: requests, kicks, the console, NMIs and INITs for the guest. */
+/* An NMI, once it has been taken: the hypervisor's only interrupt. */
+void exit_nmi(struct cpu *cpu);
+
+/* The end of every exit that is not short: requests to the partition, INITs and NMIs for the guest. */
 void exit_events(struct cpu *cpu);
 
 /* Reports what the guest did, with its instruction pointer, and carries out the on-fault policy. */

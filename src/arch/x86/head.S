@@ -86,6 +86,7 @@ entry32:
     jne     1f
     mov     $BOOT_MULTIBOOT, %edi
 1:  mov     %ebx, %esi
+    mov     $emergency_stack_top, %esp
     lgdt    gdt_pointer
     mov     $boot_pml4, %eax
     mov     %eax, %cr3

@@ -271,6 +271,7 @@ void svm_exit(struct cpu *cpu)
     }
     if (code == EXIT_NMI) {
         svm_take_nmi();
+        exit_nmi(cpu);
     } else if (code == EXIT_IO) {
         exit_io(cpu);
     } else if (code == EXIT_NPF) {
