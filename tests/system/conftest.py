@@ -19,6 +19,26 @@ from machine import REPO, Bochs, Machine  # noqa: E402
 BUILD = REPO / "build/test-system"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="only what `make test` leaves out since it takes long")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes long, so it belongs to `make test-long`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = bool(config.getoption("--long"))
+    out = [item for item in items if bool(item.get_closest_marker("long")) != wanted]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
+
+
+def long(*values: object) -> object:
+    """Parameters of a test that only `make test-long` runs."""
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
 class Image:
     """A built image: its output folder and its files."""
 
