@@ -9,13 +9,12 @@
 #include <stdarg.h>
 
 #include <arch/arm64/sysreg.h>
-#include <hv/types.h>
+
+#include "host_io.h"
 
 uint64_t fake_sysreg_read(const char *name);
 void fake_sysreg_write(const char *name, uint64_t value);
 void fake_instruction(const char *text);
-uint64_t fake_mmio_read(uint64_t address, uint32_t size);
-void fake_mmio_write(uint64_t address, uint32_t size, uint64_t value);
 
 #undef sysreg_read
 #undef sysreg_write
@@ -34,13 +33,6 @@ void fake_mmio_write(uint64_t address, uint32_t size, uint64_t value);
 #define wfi()                      fake_instruction("wfi")
 #define wfe()                      fake_instruction("wfe")
 #define sev()                      fake_instruction("sev")
-
-#define mmio_read8(address)           ((uint8_t)fake_mmio_read((address), 1))
-#define mmio_read32(address)          ((uint32_t)fake_mmio_read((address), 4))
-#define mmio_read64(address)          fake_mmio_read((address), 8)
-#define mmio_write8(address, value)   fake_mmio_write((address), 1, (value))
-#define mmio_write32(address, value)  fake_mmio_write((address), 4, (value))
-#define mmio_write64(address, value)  fake_mmio_write((address), 8, (value))
 
 /*
  * What is left is `__asm__ volatile("text" ...)`, of which the fake sees the text, and a variable that is

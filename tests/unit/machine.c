@@ -5,6 +5,8 @@
 #include <hv/arch.h>
 #include <hv/console.h>
 
+#include "host_io.h"
+
 #define REG_LIMIT   128u
 #define STEP_LIMIT  20000u
 #define STR(name)   SYSREG_STRING(name)
@@ -12,8 +14,6 @@
 uint64_t fake_sysreg_read(const char *name);
 void fake_sysreg_write(const char *name, uint64_t value);
 void fake_instruction(const char *text);
-uint64_t fake_mmio_read(uint64_t address, uint32_t size);
-void fake_mmio_write(uint64_t address, uint32_t size, uint64_t value);
 uint64_t firmware_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
 
 uint32_t core_now;
@@ -51,11 +51,13 @@ struct layout_cpu board_cpus[CORES];
 struct layout_partition board_partitions[PARTITIONS];
 
 static const struct layout_vcpu linux_vcpus[] = {
-    { UINT64_C(0x80000000), 0x000, 0, 0 }, { UINT64_C(0x80000001), 0x001, 1, 0 },
-    { UINT64_C(0x80000002), 0x100, 2, 0 } };
+    { .vmpidr = UINT64_C(0x80000000), .mpidr = 0x000, .cpu = 0 },
+    { .vmpidr = UINT64_C(0x80000001), .mpidr = 0x001, .cpu = 1 },
+    { .vmpidr = UINT64_C(0x80000002), .mpidr = 0x100, .cpu = 2 } };
 static const struct layout_vcpu flight_vcpus[] = {
-    { UINT64_C(0x80000000), 0x101, 3, 0 }, { UINT64_C(0x80000001), UINT64_C(0x100000200), 4, 0 } };
-static const struct layout_vcpu spare_vcpus[] = { { UINT64_C(0x80000000), 0x201, 5, 0 } };
+    { .vmpidr = UINT64_C(0x80000000), .mpidr = 0x101, .cpu = 3 },
+    { .vmpidr = UINT64_C(0x80000001), .mpidr = UINT64_C(0x100000200), .cpu = 4 } };
+static const struct layout_vcpu spare_vcpus[] = { { .vmpidr = UINT64_C(0x80000000), .mpidr = 0x201, .cpu = 5 } };
 static const uint64_t mpidrs[CORES] = { 0x000, 0x001, 0x100, 0x101, UINT64_C(0x100000200), 0x201 };
 static const struct layout_memory linux_memory[] = {
     { { 0x40000000 }, { 0x50000000 }, 0x10000 }, { { 0x80000000 }, { 0x70000000 }, 0x1000 } };
@@ -320,6 +322,17 @@ static void redist_write(uint32_t core, uint32_t at, uint32_t size, uint32_t val
     }
     assert_true(at >= GICR_SGI_BASE);  /* LPI tables above all: they would be DMA */
     bank_write(&private_bank[core], at - GICR_SGI_BASE, size, value);
+}
+
+uint32_t fake_port_read(uint16_t port, uint32_t size)
+{
+    fail_msg("ARM64 has no port 0x%x (%u bytes)", port, size);
+    return 0;
+}
+
+void fake_port_write(uint16_t port, uint32_t size, uint32_t value)
+{
+    fail_msg("ARM64 has no port 0x%x (%u bytes, 0x%x)", port, size, value);
 }
 
 uint64_t fake_mmio_read(uint64_t address, uint32_t size)

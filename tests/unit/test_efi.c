@@ -59,7 +59,7 @@ void efi_leave(uint64_t where)
     longjmp(left, 1);
 }
 
-static efi_status output(struct efi_text_output *self, const uint16_t *text)
+static EFI_CALL efi_status output(struct efi_text_output *self, const uint16_t *text)
 {
     (void)self;
     for (size_t used = strlen(said); *text != 0 && used + 1 < sizeof(said); used++) {
@@ -71,7 +71,8 @@ static efi_status output(struct efi_text_output *self, const uint16_t *text)
     return EFI_SUCCESS;
 }
 
-static efi_status get_memory_map(uint64_t *size, void *buffer, uint64_t *key, uint64_t *entry, uint32_t *version)
+static EFI_CALL efi_status get_memory_map(uint64_t *size, void *buffer, uint64_t *key, uint64_t *entry,
+                                          uint32_t *version)
 {
     uint64_t need = (map_count + slack) * entry_size;
 
@@ -90,7 +91,7 @@ static efi_status get_memory_map(uint64_t *size, void *buffer, uint64_t *key, ui
     return EFI_SUCCESS;
 }
 
-static efi_status allocate_pool(uint32_t type, uint64_t size, void **buffer)
+static EFI_CALL efi_status allocate_pool(uint32_t type, uint64_t size, void **buffer)
 {
     assert_int_equal(type, EFI_LOADER_DATA);
     assert_true(size <= sizeof(pool));
@@ -101,7 +102,7 @@ static efi_status allocate_pool(uint32_t type, uint64_t size, void **buffer)
     return pool_status;
 }
 
-static efi_status exit_boot_services(void *handle, uint64_t key)
+static EFI_CALL efi_status exit_boot_services(void *handle, uint64_t key)
 {
     assert_ptr_equal(handle, (void *)0x1234);
     exits++;

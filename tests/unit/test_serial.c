@@ -9,10 +9,10 @@
 #include <hv/layout.h>
 #include <hv/serial.h>
 
-#define BASE  UINT64_C(0x09000000)
+#include "host_io.h"
 
-uint64_t fake_mmio_read(uint64_t address, uint32_t size);
-void fake_mmio_write(uint64_t address, uint32_t size, uint64_t value);
+#define BASE  UINT64_C(0x09000000)
+#define PORT  0x3f8u
 
 struct layout board __asm__("layout");
 
@@ -21,12 +21,9 @@ static uint32_t write_count, room, reads;
 static const char *typed;
 
 /* A port that has room for `room` characters and the keys in `typed`. */
-uint64_t fake_mmio_read(uint64_t address, uint32_t size)
+static uint32_t read_register(uint32_t offset)
 {
-    uint32_t offset = (uint32_t)(address - BASE);
-
     reads++;
-    assert_int_equal(size, board.uart.width);
     if (offset == board.uart.tx_status && offset == board.uart.rx_status) {
         return (room != 0 ? board.uart.tx_ready : ~board.uart.tx_ready & board.uart.tx_mask) |
                (*typed != '\0' ? board.uart.rx_ready : ~board.uart.rx_ready & board.uart.rx_mask) |
@@ -37,16 +34,39 @@ uint64_t fake_mmio_read(uint64_t address, uint32_t size)
     return 0xf00u | (uint8_t)*typed++;  /* PL011: error bits stand above the character */
 }
 
-void fake_mmio_write(uint64_t address, uint32_t size, uint64_t value)
+static void write_register(uint32_t offset, uint32_t value)
 {
-    assert_int_equal(size, board.uart.width);
     assert_true(write_count < ARRAY_COUNT(writes));
-    writes[write_count].offset = (uint32_t)(address - BASE);
-    writes[write_count++].value = (uint32_t)value;
-    if (address - BASE == board.uart.tx) {
+    writes[write_count].offset = offset;
+    writes[write_count++].value = value;
+    if (offset == board.uart.tx) {
         assert_true(room > 0);
         room--;
     }
+}
+
+uint64_t fake_mmio_read(uint64_t address, uint32_t size)
+{
+    assert_int_equal(size, board.uart.width);
+    return read_register((uint32_t)(address - BASE));
+}
+
+void fake_mmio_write(uint64_t address, uint32_t size, uint64_t value)
+{
+    assert_int_equal(size, board.uart.width == 2 ? 1 : board.uart.width);
+    write_register((uint32_t)(address - BASE), (uint32_t)value);
+}
+
+uint32_t fake_port_read(uint16_t port, uint32_t size)
+{
+    assert_true(board.uart.width == 0 && size == 1);
+    return read_register(port - PORT);
+}
+
+void fake_port_write(uint16_t port, uint32_t size, uint32_t value)
+{
+    assert_true(board.uart.width == 0 && size == 1);
+    write_register(port - PORT, value);
 }
 
 static void assert_writes(uint32_t count, const struct layout_reg *expected)
@@ -126,6 +146,39 @@ static void a_16550_by_bytes(void **state)
     assert_int_equal(serial_get(), -1);
 }
 
+static void a_scif_reads_two_bytes_and_writes_one(void **state)
+{
+    (void)state;
+    board.uart.width = 2;
+    assert_int_equal(serial_write((const uint8_t *)"a", 1), 1);
+    assert_writes(1, (const struct layout_reg[]){ { 0, 'a' } });
+    typed = "z";
+    assert_int_equal(serial_get(), 'z');
+    assert_int_equal(serial_get(), -1);
+}
+
+static void a_16550_in_io_ports(void **state)
+{
+    (void)state;
+    board.uart = (struct layout_uart){
+        .base = { PORT }, .width = 0, .intid = 4, .tx = 0, .tx_status = 5, .tx_mask = 0x20, .tx_ready = 0x20,
+        .rx = 0, .rx_status = 5, .rx_mask = 1, .rx_ready = 1, .init_count = 3,
+        .init = { { 3, 3 }, { 4, 0xb }, { 2, 7 } }, .rx_on_count = 1, .rx_on = { { 1, 1 } } };
+    serial_init();
+    assert_writes(3, (const struct layout_reg[]){ { 3, 3 }, { 4, 0xb }, { 2, 7 } });
+    write_count = 0;
+    serial_receive_on();
+    assert_writes(1, (const struct layout_reg[]){ { 1, 1 } });
+    write_count = 0;
+    serial_receive_ack();
+    room = 2;
+    assert_int_equal(serial_write((const uint8_t *)"abc", 3), 2);
+    assert_writes(2, (const struct layout_reg[]){ { 0, 'a' }, { 0, 'b' } });
+    typed = "\xff";
+    assert_int_equal(serial_get(), 0xff);
+    assert_int_equal(serial_get(), -1);
+}
+
 static void what_comes_before_each_character(void **state)
 {
     (void)state;
@@ -155,6 +208,8 @@ int main(void)
         cmocka_unit_test_setup(receives_what_has_come, setup),
         cmocka_unit_test_setup(lists_are_written_in_order, setup),
         cmocka_unit_test_setup(a_16550_by_bytes, setup),
+        cmocka_unit_test_setup(a_scif_reads_two_bytes_and_writes_one, setup),
+        cmocka_unit_test_setup(a_16550_in_io_ports, setup),
         cmocka_unit_test_setup(what_comes_before_each_character, setup),
         cmocka_unit_test_setup(no_port_takes_everything, setup),
     };
