@@ -118,9 +118,8 @@ FEATURES: dict[tuple[int, str], list[Feature]] = {
     ],
     (0x80000001, "edx"): [
         *_keep("FPU 0 VME 1 DE 2 PSE 3 TSC 4 MSR 5 PAE 6 CX8 8 APIC 9 SYSCALL 11 MTRR 12 PGE 13 CMOV 15 PAT 16 PSE36 17 NX 20 "
-               "MMXEXT 22 MMX 23 FXSR 24 PAGE1GB 26 RDTSCP 27 LM 29 3DNOWEXT 30 3DNOW 31"),
+               "MMXEXT 22 MMX 23 FXSR 24 FFXSR 25 PAGE1GB 26 RDTSCP 27 LM 29 3DNOWEXT 30 3DNOW 31"),
         *_hide("machine checks are the hypervisor's", "MCE 7 MCA 14"),
-        *_hide("a bit of EFER that is refused", "FFXSR 25"),
     ],
     (0x80000007, "edx"): [
         *_set("nobody changes the frequency of the TSC, or stops it", "INVARIANT_TSC 8"),

@@ -131,11 +131,11 @@ def text_rank(name: str, x86: bool = False) -> int:
     return 2 if name == ".text.vectors" else 3
 
 
-def data_rank(name: str) -> int:
+def data_rank(name: str, x86: bool = False) -> int:
     """The same for writable data."""
     if name.startswith((".data", ".sdata")):
         return 0
-    return 2 if name == ".bss.late" else 1
+    return 2 if name == ".bss.late" and not x86 else 1
 
 
 def measure(plan: Plan, core: Core) -> Sizes:
@@ -143,13 +143,14 @@ def measure(plan: Plan, core: Core) -> Sizes:
 
     The linker begins .rw where its largest member may stand, so .text is rounded up to that.
     """
-    text = pages(in_order(0, sorted(core.text, key=lambda s: text_rank(s.name, plan.hardware.pc is not None))))
+    x86 = plan.hardware.pc is not None
+    text = pages(in_order(0, sorted(core.text, key=lambda s: text_rank(s.name, x86))))
     base = align_up(plan.hv.base + text * PAGE, max([PAGE, *writable_roots(plan)]))
     text = (base - plan.hv.base) // PAGE
     stacks = base + len(plan.cpus) * (STACK_SLOT + arch_of(plan).PAGES_OF_CPU * PAGE)
     at = roots_end(stacks, plan)
     widest = max((s.align for s in core.data), default=1)
-    at = in_order(align_up(at, widest), sorted(core.data, key=lambda s: data_rank(s.name)))
+    at = in_order(align_up(at, widest), sorted(core.data, key=lambda s: data_rank(s.name, x86)))
     return Sizes(text, pages(at - base))
 
 

@@ -45,8 +45,6 @@ LFENCE_SERIALIZES = 1 << 1
 
 MSRS: tuple[Msr, ...] = (
     _one("IA32_TSC", 0x10, "pass", "ignore", "SDM 4 table 2-2; a write would move the time of all, RDTSC reads the same"),
-    _one("MSR_KVM_WALL_CLOCK", 0x11, "value", "ignore", "KVM; the page stays 0, and so does the time of day"),
-    _one("MSR_KVM_SYSTEM_TIME", 0x12, "code", "code", "KVM; old number of 0x4b564d01"),
     _one("IA32_PLATFORM_ID", 0x17, "value", "refuse", "SDM 4 table 2-2; for updates of microcode"),
     _one("IA32_APIC_BASE", 0x1b, "code", "code", "SDM 3 11.4.4, APM 2 16.3.1; x2APIC mode only"),
     _one("IA32_FEATURE_CONTROL", 0x3a, "value", "refuse", "SDM 4 table 2-2; locked, VMX off", 1),

@@ -29,10 +29,9 @@ EL2_DEVICE = 1 << 54 | 0x444
 class Memory:
     """The tables laid out as a linker might."""
 
-    def __init__(self, made: tables.Tables) -> None:
+    def __init__(self, made: tables.Tables, place: int = TABLES_AT) -> None:
         self.words: dict[int, int] = {}
         self.at: dict[str, int] = {}
-        place = TABLES_AT
         for table in made.tables:
             place = -(-place // table.align) * table.align
             self.at[table.name] = place

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A translation table walker for the tests, written from the manual and not from the generator.
 
-DDI 0487: VMSAv8-64 with the 4 KiB granule, D8.2 (walks), D8.3 (descriptors).  `read` gives the 64-bit
+DDI 0487: VMSAv8-64 with the 4 KiB granule, D8.2 (walks), D8.3 (descriptors); for x86 APM 2 and SDM 3.  `read` gives the 64-bit
 word at a physical address.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator
 
 OUTPUT = 0x0000_FFFF_FFFF_F000
 Read = Callable[[int], int]
@@ -110,4 +110,107 @@ def merged(found: list[Leaf]) -> list[Leaf]:
             out[-1] = Leaf(last.va, last.pa, last.size + leaf.size, last.attributes)
         else:
             out.append(leaf)
+    return out
+
+
+# ---------------------------------------------------------------- x86: four levels, PML4 to page table
+
+@dataclass(frozen=True)
+class Page:
+    """What an access finds, with the rights of all levels on the way (APM 2 5.6, SDM 3 4.6, 28.3.3)."""
+    va: int
+    pa: int
+    size: int
+    write: bool
+    execute: bool
+    user: bool                         # EPT: always
+    uncached: bool
+    leaf: int                          # the last entry
+
+
+def _ordinary(word: int, level: int, pa_bits: int) -> tuple[bool, bool, bool, bool, bool]:
+    """(present, leaf, write, execute, user) of an entry of ordinary page tables or NPT, long mode."""
+    present = field(word, 0, 0) == 1
+    large = field(word, 7, 7) == 1 and level > 0
+    if present:
+        assert field(word, 62, pa_bits) == 0, "address bits beyond the processor's are reserved"
+        assert not (large and level == 3), "bit 7 of the root's entries is reserved"
+        assert field(word, 5, 5) == 1, "the processor would write the accessed bit"
+        assert not field(word, 8, 8), "no global pages"
+        if large:
+            assert field(word, 12 + 9 * level - 1, 12) == 0, "PAT bit, and reserved address bits of a large page"
+        if large or level == 0:
+            assert field(word, 6, 6) == 1, "the processor would write the dirty bit"
+    return present, large or level == 0, bool(word & 2), not word >> 63, bool(word & 4)
+
+
+def _extended(word: int, level: int, pa_bits: int) -> tuple[bool, bool, bool, bool, bool]:
+    """The same for EPT (SDM 3 28.3.2, 28.3.3.1: misconfigurations)."""
+    present = field(word, 2, 0) != 0
+    large = field(word, 7, 7) == 1 and level > 0
+    if present:
+        assert field(word, 0, 0) == 1, "write or execute without read is a misconfiguration"
+        assert field(word, 51, pa_bits) == 0
+        assert not (large and level == 3)
+        if large or level == 0:
+            assert field(word, 5, 3) in (0, 6), "UC or WB"
+            assert field(word, 6, 6) == 0, "the guest's PAT counts too"
+            assert level == 0 or field(word, 12 + 9 * level - 1, 12) == 0
+        else:
+            assert field(word, 6 if level == 3 else 7, 3) == 0, "reserved in an entry that names a table"
+        assert word >> 52 == 0
+    return present, large or level == 0, bool(word & 2), bool(word & 4), True
+
+
+def x86_pages(root: int, read: Read, extended: bool = False, pa_bits: int = 48) -> Iterator[Page]:
+    """Every address that translates, in ascending order. level: 3 for the PML4, 0 for page tables."""
+    assert root % 0x1000 == 0
+    entry = _extended if extended else _ordinary
+
+    def table(at: int, level: int, va: int, write: bool, execute: bool, user: bool) -> Iterator[Page]:
+        span = 1 << 12 + 9 * level
+        for index in range(512):
+            word = read(at + 8 * index)
+            present, leaf, w, x, u = entry(word, level, pa_bits)
+            if not present:
+                assert word == 0, "what is not present is 0"
+                continue
+            here = va + index * span
+            assert here < 1 << 47, "the upper half is sign-extended"
+            target = word & (1 << pa_bits) - 0x1000
+            if leaf:
+                uncached = field(word, 5, 3) == 0 if extended else field(word, 4, 3) == 3
+                assert extended or field(word, 4, 3) in (0, 3), "PAT entry 0 or 3"
+                yield Page(here, target, span, write and w, execute and x, user and u, uncached, word)
+            else:
+                yield from table(target, level - 1, here, write and w, execute and x, user and u)
+
+    yield from table(root, 3, 0, True, True, True)
+
+
+def x86_walk(root: int, address: int, read: Read, extended: bool = False) -> Page | None:
+    """One address, by a loop of its own."""
+    at, level = root, 3
+    while True:
+        word = read(at + 8 * (address >> 12 + 9 * level & 511))
+        present, leaf, w, x, u = (_extended if extended else _ordinary)(word, level, 48)
+        if not present:
+            return None
+        target = word & (1 << 48) - 0x1000
+        if leaf:
+            size = 1 << 12 + 9 * level
+            return Page(address & -size, target, size, w, x, u, False, word)
+        at, level = target, level - 1
+
+
+def x86_merged(found: Iterable[Page]) -> list[Page]:
+    """Neighbours with equal rights that continue each other, as one."""
+    out: list[Page] = []
+    for page in sorted(found, key=lambda page: page.va):
+        last = out[-1] if out else None
+        if (last and last.va + last.size == page.va and last.pa + last.size == page.pa
+                and (last.write, last.execute, last.user, last.uncached) == (page.write, page.execute, page.user, page.uncached)):
+            out[-1] = Page(last.va, last.pa, last.size + page.size, last.write, last.execute, last.user, last.uncached, 0)
+        else:
+            out.append(Page(page.va, page.pa, page.size, page.write, page.execute, page.user, page.uncached, 0))
     return out
