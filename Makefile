@@ -174,11 +174,16 @@ CPPFLAGS := -nostdinc -isystem $(shell $(CC) $(TARGET_FLAG) -print-file-name=inc
 CORE_OBJS := $(addprefix $(O)/obj/,$(obj-y))
 $(foreach object,$(CORE_OBJS),$(eval -include $(object:.o=.d)))
 
+# Position-independent code keeps constants that hold addresses in sections which a loader writes to; nothing loads us.
+READ_ONLY-x86 = $(OBJCOPY) --set-section-flags '.data.rel.ro*=alloc,load,readonly,data,contents' \
+                --set-section-flags .padding=alloc,load,readonly,data,contents
+READ_ONLY = $(or $(READ_ONLY-$(ARCH)),:)
+
 # Every object depends on the command that makes it: another compiler or option rebuilds it.
 $(O)/obj/command: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(CFLAGS) $(CPPFLAGS) $(LD)' | cmp -s - $@ || \
-	 printf '%s\n' '$(CC) $(CFLAGS) $(CPPFLAGS) $(LD)' > $@
+	@printf '%s\n' "$$COMMAND" | cmp -s - $@ || printf '%s\n' "$$COMMAND" > $@
+$(O)/obj/command: export COMMAND = $(CC) $(CFLAGS) $(CPPFLAGS) $(LD) $(READ_ONLY)
 FORCE:
 
 $(O)/obj/%.o: src/%.c $(AUTOCONF) $(O)/obj/command | $(SETUP)
@@ -188,9 +193,10 @@ $(O)/obj/%.o: src/%.S $(AUTOCONF) $(O)/obj/command | $(SETUP)
 	@mkdir -p $(@D); $(say) AS $<
 	$(Q)$(CC) $(filter-out -std=c11,$(CFLAGS)) $(CPPFLAGS) -D__ASSEMBLY__ -MMD -MP -c -o $@ $<
 
-$(O)/core.o: $(CORE_OBJS) src/objects.mk
+$(O)/core.o: $(CORE_OBJS) src/objects.mk $(O)/obj/command
 	@$(say) LD $@
 	$(Q)$(LD) -r -o $@ $(CORE_OBJS)
+	$(Q)$(READ_ONLY) $@
 
 # ---------------------------------------------------------------- guests of the tree
 
@@ -220,7 +226,7 @@ $(addprefix $(O)/,$(GENERATED)): $(O)/generate.stamp ; @:
 # Data only: neither hardening nor warnings about size apply, the rest is as for the core.
 $(O)/obj/gen/%.o: $(O)/%.c $(O)/obj/command
 	@mkdir -p $(@D); $(say) CC $<
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) -fno-pic -fno-pie $(CPPFLAGS) -MMD -MP -c -o $@ $<
 # Touched when a file that images.S includes is newer, so that other changes do not copy images again.
 $(O)/obj/gen/blobs.stamp: $(O)/generate.stamp
 	@mkdir -p $(@D); blobs=$$(sed -n 's/.*\.incbin[ \t]*"\([^"]*\)".*/\1/p' $(O)/images.S | sort -u); \
@@ -235,6 +241,7 @@ $(O)/bulkhead.unchecked.elf: $(O)/core.o $(GEN_OBJS) $(O)/sizes.ld src/arch/$(AR
 	@$(say) LD $@
 	$(Q)$(LD) -nostdlib -static --build-id=none -z noexecstack -z max-page-size=4096 --fatal-warnings \
 	    -L $(O) -T src/arch/$(ARCH)/hv.ld -Map $(O)/bulkhead.map -o $@ $(O)/core.o $(GEN_OBJS)
+	$(Q)$(READ_ONLY) $@
 
 # ---------------------------------------------------------------- the checker, and what it lets through
 
