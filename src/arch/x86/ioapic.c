@@ -8,7 +8,6 @@
 
 #define SELECT   0x00u  /* offsets of the two registers in memory */
 #define WINDOW   0x10u
-#define REG_ID       0u
 #define REG_VERSION  1u
 #define REG_LINES    0x10u  /* two words each from here on */
 #define VERSION      0x11u
@@ -101,18 +100,24 @@ static bool is_virtual(const struct layout_partition *config, uint32_t line)
     return config->vuart.intid != 0 && line == config->vuart.intid;
 }
 
+/* Read once for each access: another vcpu may write it at any time. */
+static uint32_t select_of(const struct virtual_ioapic *ioapic)
+{
+    return __atomic_load_n(&ioapic->select, __ATOMIC_RELAXED);
+}
+
 uint32_t ioapic_read(const struct layout_partition *config, uint64_t offset)
 {
     const struct virtual_ioapic *ioapic = &ioapics[partition_index(config)];
-    uint32_t line = (ioapic->select - REG_LINES) / 2u;
-    bool high = (ioapic->select & 1u) != 0;
+    uint32_t reg = select_of(ioapic), line = (reg - REG_LINES) / 2u;
+    bool high = (reg & 1u) != 0;
     uint32_t value;
 
     if (offset == SELECT) {
-        return ioapic->select;
+        return reg;
     }
-    if (offset != WINDOW || ioapic->select == REG_ID || line >= layout.pc.ioapic_lines) {
-        return ioapic->select == REG_VERSION ? VERSION | (layout.pc.ioapic_lines - 1u) << 16 : 0;
+    if (offset != WINDOW || reg < REG_LINES || line >= layout.pc.ioapic_lines) {
+        return offset == WINDOW && reg == REG_VERSION ? VERSION | (layout.pc.ioapic_lines - 1u) << 16 : 0;
     }
     if (is_virtual(config, line)) {
         return high ? ioapic->target << 24 : ioapic->low;
@@ -121,7 +126,7 @@ uint32_t ioapic_read(const struct layout_partition *config, uint64_t offset)
         return high ? 0 : MASKED;
     }
     lock();
-    value = physical_read(ioapic->select);
+    value = physical_read(reg);
     unlock();
     return value;
 }
@@ -156,11 +161,11 @@ static void send_virtual(const struct virtual_ioapic *ioapic)
     }
 }
 
-static void write_virtual(const struct layout_partition *config, struct virtual_ioapic *ioapic, uint32_t value)
+static void write_virtual(const struct layout_partition *config, struct virtual_ioapic *ioapic, bool high, uint32_t value)
 {
     uint32_t before = ioapic->low;
 
-    if ((ioapic->select & 1u) != 0) {
+    if (high) {
         uint32_t target = own_target(config, value >> 24, (before & LOGICAL) != 0);
 
         ioapic->target = target != UINT32_MAX ? target : ioapic->target;
@@ -206,21 +211,22 @@ static void write_high(uint32_t reg, uint32_t value)
 void ioapic_write(const struct layout_partition *config, uint64_t offset, uint32_t value)
 {
     struct virtual_ioapic *ioapic = &ioapics[partition_index(config)];
-    uint32_t line = (ioapic->select - REG_LINES) / 2u;
+    uint32_t reg = select_of(ioapic), line = (reg - REG_LINES) / 2u;
+    bool high = (reg & 1u) != 0;
 
     if (offset == SELECT) {
-        ioapic->select = value & 0xffu;
-    } else if (offset != WINDOW || ioapic->select < REG_LINES || line >= layout.pc.ioapic_lines) {
+        __atomic_store_n(&ioapic->select, value & 0xffu, __ATOMIC_RELAXED);
+    } else if (offset != WINDOW || reg < REG_LINES || line >= layout.pc.ioapic_lines) {
         return;
     } else if (is_virtual(config, line)) {
-        write_virtual(config, ioapic, value);
+        write_virtual(config, ioapic, high, value);
     } else if ((config->pc.lines >> line & 1u) != 0) {
-        if ((ioapic->select & 1u) != 0) {
-            write_high(ioapic->select, value);
+        if (high) {
+            write_high(reg, value);
         } else {
             write_low(config, ioapic, line, value);
         }
-    } else if ((ioapic->select & 1u) == 0 && (value & MASKED) == 0) {
+    } else if (!high && (value & MASKED) == 0) {
         refuse(config, ioapic, line, "it is not the partition's");
     }
 }

@@ -192,7 +192,11 @@ void vmm_inject_nmi(struct cpu *cpu)
 {
     struct vmcb *vmcb = vmcb_of(cpu);
 
-    if (cpu->nmi_blocked || (vmcb->event_injection & EVENT_VALID) != 0) {
+    if (cpu->nmi_blocked) {
+        return;
+    }
+    if ((vmcb->event_injection & EVENT_VALID) != 0) {
+        arch_kick(cpu->vcpu.cpu);  /* behind the event that is on its way: look again at the next exit */
         return;
     }
     if (__atomic_exchange_n(&cpu->guest_nmi, 0u, __ATOMIC_ACQ_REL) != 0) {
