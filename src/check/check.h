@@ -402,7 +402,25 @@ struct rule_set {
 };
 
 extern const struct rule_set layout_rules, register_rules, register_rules_x86, table_rules, memory_rules, device_rules, hv_rules,
-    cpu_rules, interrupt_rules, fact_rules, image_rules, guest_tree_rules;
+    cpu_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, image_rules, guest_tree_rules, boot_rules;
+
+/* ---------------------------------------------------------------- aml.c: a guest's DSDT */
+
+struct aml {
+    struct ranges ports; /* of all _CRS */
+    uint64_t lines;
+    uint32_t devices;
+};
+
+const char *aml_read(struct aml *found, const uint8_t *bytes, uint64_t size); /* NULL, or what is wrong */
+
+/* ---------------------------------------------------------------- shared by rules */
+
+void boot_initrd(const struct world *world, const struct part *part, uint64_t *start, uint64_t *end); /* rule_boot.c */
+void prove_mmio_uart(const struct world *world, struct proof *proof); /* rule_facts.c */
+uint64_t io_bitmap_size(const struct world *world);                   /* rule_bitmaps.c, by vendor */
+uint64_t msr_bitmap_size(const struct world *world);
+bool port_passes(const struct world *world, const struct part *part, uint64_t port);
 
 void violate(struct proof *proof, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void note(struct proof *proof, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -172,7 +172,7 @@ static void prove_offsets(const struct layout_uart *uart, struct proof *proof, u
     }
 }
 
-static void prove_uart(const struct world *world, struct proof *proof)
+void prove_mmio_uart(const struct world *world, struct proof *proof)
 {
     const struct layout_uart *uart = &world->layout.uart;
     const struct board *board = &world->board;
@@ -215,7 +215,7 @@ static const struct rule rules[] = {
      "facts", prove_psci, ARCH_ARM64},
     {"facts-uart",
      "Address and interrupt of the hypervisor's UART are the devicetree's, and no register lies outside of it.",
-     "facts", prove_uart, ARCH_ARM64},
+     "facts", prove_mmio_uart, ARCH_ARM64},
 };
 /* clang-format on */
 

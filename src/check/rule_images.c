@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BZIMAGE_MAGIC      0x202u /* "HdrS" (Documentation/arch/x86/boot.rst) */
 #define IMAGE_MAGIC_OFFSET 56u /* of "ARM\x64" in Linux's Image header (Documentation/arm64/booting) */
 
 static void prove_source(const struct world *world, struct proof *proof, const struct part *part, uint32_t index)
@@ -181,7 +182,8 @@ static void prove_elf(const struct world *world, struct proof *proof, const stru
     struct elf_guest guest = {0};
 
     if (!elf_guest_load(&guest, world->elf.arch, bytes, size)) {
-        violate(proof, "partition %s: %s is not an ELF file for AArch64", part->name, part->spec->image);
+        violate(proof, "partition %s: %s is not an ELF file for %s", part->name, part->spec->image,
+                is_x86(world) ? "x86" : "AArch64");
         return;
     }
     prove_start(proof, part, guest.entry);
@@ -211,20 +213,45 @@ static void prove_kernel(const struct world *world, struct proof *proof, const s
     }
 }
 
-static void prove_initrd_file(const struct world *world, struct proof *proof, const struct part *part)
+/* A vmlinux is an ELF file; a bzImage holds one, compressed, which is not unpacked here. */
+static void prove_pc_kernel(const struct world *world, struct proof *proof, const struct part *part,
+                            const uint8_t *bytes, size_t size)
+{
+    if (size >= BZIMAGE_MAGIC + 4 && memcmp(bytes + BZIMAGE_MAGIC, "HdrS", 4) == 0) {
+        proof->checked += 4;
+    } else {
+        prove_elf(world, proof, part, bytes, size);
+    }
+}
+
+/* Where the guest will look for its initrd: as its devicetree or its boot block says. */
+static bool told_initrd(const struct world *world, const struct part *part, uint64_t *start, uint64_t *end)
 {
     struct devtree dt = {0};
+
+    if (is_x86(world)) {
+        boot_initrd(world, part, start, end);
+        return *end > *start;
+    }
+    if (part_tree(world, part, &dt) != NULL) {
+        return false;
+    }
+    dt_initrd(&dt, start, end);
+    return true;
+}
+
+static void prove_initrd_file(const struct world *world, struct proof *proof, const struct part *part)
+{
     size_t size = 0;
     const uint8_t *bytes = find_file(world, part->spec->initrd, &size);
     uint64_t start = 0, end = 0;
 
     if (bytes == NULL) {
         violate(proof, "partition %s: there is no file '%s' to compare with", part->name, part->spec->initrd);
-    } else if (part_tree(world, part, &dt) == NULL) {
-        dt_initrd(&dt, &start, &end);
+    } else if (told_initrd(world, part, &start, &end)) {
         if (end - start != size) {
-            violate(proof, "partition %s: its devicetree gives the initrd %" PRIu64 " bytes, %s has %zu", part->name,
-                    end - start, part->spec->initrd, size);
+            violate(proof, "partition %s: the guest is told that its initrd has %" PRIu64 " bytes, %s has %zu",
+                    part->name, end - start, part->spec->initrd, size);
         }
         prove_bytes(world, proof, part, start, bytes, size, part->spec->initrd);
     }
@@ -246,6 +273,8 @@ static void prove_contents(const struct world *world, struct proof *proof)
             prove_raw(world, proof, part, bytes, size);
         } else if (part->spec->kind == SPEC_ELF) {
             prove_elf(world, proof, part, bytes, size);
+        } else if (is_x86(world)) {
+            prove_pc_kernel(world, proof, part, bytes, size);
         } else {
             prove_kernel(world, proof, part, bytes, size);
         }
@@ -266,11 +295,12 @@ static const struct rule rules[] = {
     {"image-content",
      "What is copied is what system.yaml names: a raw file at its offset and entered at its first byte, an ELF "
      "file's segments at "
-     "their addresses and entered at its entry, a Linux Image entered at its header, the initrd where the "
-     "devicetree says.",
+     "their addresses and entered at its entry (x86: its PVH entry, if it has one), a Linux Image entered at its "
+     "header, the initrd where the guest is told that it is.",
      "bytes", prove_contents, ARCH_BOTH},
     {"entry-inside",
-     "Every partition starts in its own RAM, in an image, at an executable address, and its devicetree lies there too.",
+     "Every partition starts in its own RAM, in an image, at an executable address, and its devicetree (x86: boot block) lies there "
+     "too.",
      "addresses", prove_entry, ARCH_BOTH},
 };
 /* clang-format on */

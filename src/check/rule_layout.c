@@ -32,6 +32,28 @@ static void prove_string(const struct world *world, struct proof *proof, const c
     }
 }
 
+/* Calls `prove` for every array that only x86 has. */
+static void each_pc_array(const struct world *world, struct proof *proof,
+                          void (*prove)(const struct world *, struct proof *, const void *, uint64_t, const char *))
+{
+    const struct layout_pc *pc = &world->layout.pc;
+    uint32_t leaves = pc->cpuid_basic + pc->cpuid_hypervisor + pc->cpuid_extended;
+
+    if (leaves != 0) {
+        prove(world, proof, pc->cpuid, leaves * sizeof(pc->cpuid[0]), "CPUID leaves");
+    }
+    if (pc->msr_count != 0) {
+        prove(world, proof, pc->msrs, pc->msr_count * sizeof(pc->msrs[0]), "MSRs");
+    }
+    if (pc->off_count + pc->reset_count != 0) {
+        prove(world, proof, pc->off, (pc->off_count + pc->reset_count) * sizeof(pc->off[0]), "port writes");
+    }
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        prove(world, proof, world->parts[i].raw.pc.io_bitmap, io_bitmap_size(world), "a bitmap of I/O ports");
+        prove(world, proof, world->parts[i].raw.pc.msr_bitmap, msr_bitmap_size(world), "a bitmap of MSRs");
+    }
+}
+
 static void prove_read_only(const struct world *world, struct proof *proof)
 {
     const struct layout *facts = &world->layout;
@@ -60,6 +82,9 @@ static void prove_read_only(const struct world *world, struct proof *proof)
             prove_range(world, proof, raw->images, raw->image_count * sizeof(raw->images[0]), "images");
         }
     }
+    if (is_x86(world)) {
+        each_pc_array(world, proof, prove_range);
+    }
 }
 
 static bool within(uint64_t base, uint64_t size, uint64_t start, uint64_t end)
@@ -75,6 +100,16 @@ static void prove_within(struct proof *proof, const void *pointer, uint64_t size
         violate(proof, "%s at 0x%" PRIx64 " (%" PRIu64 " bytes) is outside the range of the checksum", summed->what,
                 base, size);
     }
+}
+
+static void prove_pc_within(const struct world *world, struct proof *proof, const void *pointer, uint64_t size,
+                            const char *what)
+{
+    struct range summed = {.what = what};
+
+    (void)elf_symbol(&world->elf, "__ro_tables_start", &summed.base);
+    (void)elf_symbol(&world->elf, "__ro_tables_end", &summed.end);
+    prove_within(proof, pointer, size, &summed);
 }
 
 /* What the hypervisor relies on has to lie in the range that the sum covers. */
@@ -94,6 +129,9 @@ static void prove_summed(const struct world *world, struct proof *proof, uint64_
         prove_within(proof, raw->vcpus, raw->vcpu_count * sizeof(raw->vcpus[0]), &summed);
         prove_within(proof, raw->memory, raw->memory_count * sizeof(raw->memory[0]), &summed);
         prove_within(proof, raw->images, raw->image_count * sizeof(raw->images[0]), &summed);
+    }
+    if (is_x86(world)) {
+        each_pc_array(world, proof, prove_pc_within);
     }
 }
 

@@ -143,6 +143,15 @@ static bool read_pc(struct world *world, struct proof *proof)
     world->outs = pc->off_count + pc->reset_count != 0 ? copy_array(world, proof, pc->off, pc->off_count + pc->reset_count,
                                                                     sizeof(world->outs[0]), "port writes")
                                                        : alloc(0);
+    for (uint32_t i = 0; i < world->part_count; i++) {
+        const struct layout_pc_partition *part = &world->parts[i].raw.pc;
+
+        if (elf_at(&world->elf, address_of(part->io_bitmap), io_bitmap_size(world)) == NULL ||
+            elf_at(&world->elf, address_of(part->msr_bitmap), msr_bitmap_size(world)) == NULL) {
+            violate(proof, "partition %s: a bitmap does not lie in the image", world->parts[i].name);
+            return false;
+        }
+    }
     return world->cpuid != NULL && world->msrs != NULL && world->outs != NULL;
 }
 

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The little AML that a guest's DSDT needs (ACPI 6.5, 20.2): scopes, devices and names with constant values. Whatever
+ * else stands there is refused, so that nothing hides from the proof. Resources of every _CRS are collected (6.4).
+ */
+#include "check.h"
+
+#include <string.h>
+
+#define MAX_DEPTH 8
+
+enum {
+    ZERO_OP = 0x00,
+    ONE_OP = 0x01,
+    NAME_OP = 0x08,
+    BYTE_PREFIX = 0x0a,
+    WORD_PREFIX = 0x0b,
+    DWORD_PREFIX = 0x0c,
+    STRING_PREFIX = 0x0d,
+    QWORD_PREFIX = 0x0e,
+    SCOPE_OP = 0x10,
+    BUFFER_OP = 0x11,
+    PACKAGE_OP = 0x12,
+    EXTENDED = 0x5b,
+    DEVICE_OP = 0x82, /* behind EXTENDED */
+    ROOT_CHAR = 0x5c,
+    ONES_OP = 0xff,
+};
+
+enum {
+    IO_PORTS = 0x47,           /* 6.4.2.5: information, least and highest base, alignment, length */
+    FIXED_IO_PORTS = 0x4b,     /* 6.4.2.6 */
+    END_TAG = 0x79,            /* 6.4.2.9, with a checksum */
+    EXTENDED_INTERRUPT = 0x89, /* 6.4.3.6 */
+};
+
+struct code {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+static uint64_t left(const struct code *code)
+{
+    return (uint64_t)(code->end - code->at);
+}
+
+static bool take(struct code *code, uint64_t count)
+{
+    if (left(code) < count) {
+        return false;
+    }
+    code->at += count;
+    return true;
+}
+
+static uint64_t little(const uint8_t *bytes, uint32_t count)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, bytes, count);
+    return value;
+}
+
+/* PkgLength (20.2.4): it counts itself. What it spans goes to `inside`, `code` goes on behind it. */
+static bool take_package(struct code *code, struct code *inside)
+{
+    const uint8_t *start = code->at;
+    uint32_t more;
+    uint64_t length;
+
+    if (left(code) < 1) {
+        return false;
+    }
+    more = start[0] >> 6;
+    if (left(code) < 1 + more) {
+        return false;
+    }
+    length = more == 0 ? start[0] : (start[0] & 15u) | little(start + 1, more) << 4;
+    if (length < 1 + more || length > left(code)) {
+        return false;
+    }
+    *inside = (struct code){start + 1 + more, start + length};
+    code->at = start + length;
+    return true;
+}
+
+/* A name of one segment, perhaps from the root; its last segment is returned. */
+static const uint8_t *take_name(struct code *code)
+{
+    if (left(code) >= 1 && *code->at == ROOT_CHAR) {
+        code->at++;
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        bool letter = left(code) > i && ((code->at[i] >= 'A' && code->at[i] <= 'Z') || code->at[i] == '_');
+
+        if (!letter && !(i != 0 && left(code) > i && code->at[i] >= '0' && code->at[i] <= '9')) {
+            return NULL;
+        }
+    }
+    code->at += 4;
+    return code->at - 4;
+}
+
+static bool take_integer(struct code *code, uint64_t *value)
+{
+    uint32_t size;
+
+    if (left(code) < 1) {
+        return false;
+    }
+    switch (*code->at) {
+    case ZERO_OP:
+    case ONE_OP:
+    case ONES_OP:
+        *value = *code->at == ONES_OP ? UINT64_MAX : *code->at;
+        return take(code, 1);
+    case BYTE_PREFIX:
+        size = 1;
+        break;
+    case WORD_PREFIX:
+        size = 2;
+        break;
+    case DWORD_PREFIX:
+        size = 4;
+        break;
+    case QWORD_PREFIX:
+        size = 8;
+        break;
+    default:
+        return false;
+    }
+    if (left(code) < 1 + size) {
+        return false;
+    }
+    *value = little(code->at + 1, size);
+    return take(code, 1 + size);
+}
+
+/* ---------------------------------------------------------------- resources */
+
+static void add_ports(struct aml *found, uint64_t base, uint64_t count)
+{
+    ranges_add(&found->ports, base, count, "a _CRS", NO_OWNER);
+}
+
+static const char *small_resource(const uint8_t *r, struct aml *found)
+{
+    if (r[0] == IO_PORTS) {
+        add_ports(found, little(r + 2, 2), little(r + 4, 2) - little(r + 2, 2) + r[7]);
+        return little(r + 4, 2) < little(r + 2, 2) ? "the range of I/O ports is turned round" : NULL;
+    }
+    if (r[0] == FIXED_IO_PORTS) {
+        add_ports(found, little(r + 1, 2) & 0x3ff, r[3]);
+        return NULL;
+    }
+    return "a resource is of another kind than I/O ports and interrupts";
+}
+
+static const char *interrupts(const uint8_t *r, uint64_t length, struct aml *found)
+{
+    uint32_t count = length >= 2 ? r[1] : 0;
+
+    if (length != 2 + 4 * (uint64_t)count) {
+        return "a list of interrupts is cut off or names its source";
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t line = little(r + 2 + 4 * (uint64_t)i, 4);
+
+        if (line >= 64) {
+            return "an interrupt is beyond the lines of an I/O APIC";
+        }
+        found->lines |= UINT64_C(1) << line;
+    }
+    return NULL;
+}
+
+static const char *resources(struct code code, struct aml *found)
+{
+    while (left(&code) >= 1) {
+        const uint8_t *r = code.at;
+        bool large = (r[0] & 0x80) != 0;
+        uint64_t head = large ? 3 : 1;
+        uint64_t length;
+        const char *wrong;
+
+        if (r[0] == END_TAG) {
+            return left(&code) == 2 ? NULL : "something follows the end of the resources";
+        }
+        length = large && left(&code) >= 3 ? little(r + 1, 2) : r[0] & 7u;
+        if (!take(&code, head + length)) {
+            return "a resource is cut off";
+        }
+        wrong = r[0] == EXTENDED_INTERRUPT ? interrupts(r + 3, length, found) : small_resource(r, found);
+        if (wrong != NULL) {
+            return wrong;
+        }
+    }
+    return "the resources have no end";
+}
+
+/* ---------------------------------------------------------------- values and terms */
+
+/* Packages hold integers only. */
+static const char *package(struct code code)
+{
+    uint64_t value;
+
+    if (!take(&code, 1)) {
+        return "a package is cut off";
+    }
+    while (left(&code) != 0) {
+        if (!take_integer(&code, &value)) {
+            return "a package holds more than integers";
+        }
+    }
+    return NULL;
+}
+
+static const char *buffer(struct code code, bool is_crs, struct aml *found)
+{
+    uint64_t size;
+
+    if (!take_integer(&code, &size) || size != left(&code)) {
+        return "a buffer's size is not that of its bytes";
+    }
+    return is_crs ? resources(code, found) : NULL;
+}
+
+static const char *value_of(struct code *code, bool is_crs, struct aml *found)
+{
+    struct code inside = {0};
+    uint64_t value;
+    const uint8_t *zero;
+
+    if (left(code) >= 1 && (*code->at == BUFFER_OP || *code->at == PACKAGE_OP)) {
+        bool is_buffer = *code->at++ == BUFFER_OP;
+
+        if (!take_package(code, &inside)) {
+            return "a length leads outside";
+        }
+        return is_buffer ? buffer(inside, is_crs, found) : package(inside);
+    }
+    if (is_crs) {
+        return "_CRS is no buffer";
+    }
+    if (left(code) >= 1 && *code->at == STRING_PREFIX) {
+        zero = memchr(code->at, 0, left(code));
+        return zero != NULL && take(code, (uint64_t)(zero - code->at) + 1) ? NULL : "a text has no end";
+    }
+    return take_integer(code, &value) ? NULL : "a value is no constant";
+}
+
+/* A Scope or a Device opens a new list of terms; a Name ends within this one. */
+static const char *take_term(struct code *code, struct code *inside, bool *opened, struct aml *found)
+{
+    const uint8_t *name;
+    uint8_t op = *code->at++;
+
+    *opened = op == SCOPE_OP || (op == EXTENDED && left(code) >= 1 && *code->at == DEVICE_OP);
+    if (*opened) {
+        code->at += op == EXTENDED ? 1 : 0;
+        if (!take_package(code, inside)) {
+            return "a length leads outside";
+        }
+        found->devices += op == EXTENDED ? 1 : 0;
+        return take_name(inside) != NULL ? NULL : "a name is no single segment";
+    }
+    if (op != NAME_OP) {
+        return "it has more than scopes, devices and names";
+    }
+    name = take_name(code);
+    return name != NULL ? value_of(code, memcmp(name, "_CRS", 4) == 0, found) : "a name is no single segment";
+}
+
+const char *aml_read(struct aml *found, const uint8_t *bytes, uint64_t size)
+{
+    struct code stack[MAX_DEPTH] = {{bytes, bytes + size}};
+    uint32_t depth = 0;
+
+    for (;;) {
+        struct code *code = &stack[depth];
+        bool opened = false;
+        const char *wrong;
+
+        if (left(code) == 0) {
+            if (depth == 0) {
+                ranges_sort(&found->ports);
+                return NULL;
+            }
+            depth--;
+            continue;
+        }
+        if (depth == MAX_DEPTH - 1) {
+            return "its scopes are nested too deep";
+        }
+        wrong = take_term(code, &stack[depth + 1], &opened, found);
+        if (wrong != NULL) {
+            return wrong;
+        }
+        depth += opened ? 1 : 0;
+    }
+}
