@@ -166,6 +166,8 @@ SPEED := -O2
 ifeq ($(TARGET_FLAG),)
 SPEED += -fshrink-wrap -fno-align-functions -fno-align-jumps -fno-align-loops -fno-align-labels
 CFLAGS += -fno-shrink-wrap -gno-record-gcc-switches --param=min-pagesize=0
+else
+CFLAGS += $(if $(CONFIG_X86),-fdirect-access-external-data)
 endif
 CPPFLAGS := -nostdinc -isystem $(shell $(CC) $(TARGET_FLAG) -print-file-name=include 2>/dev/null) \
             -Isrc/include -include $(AUTOCONF)
