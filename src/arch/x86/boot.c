@@ -17,6 +17,9 @@
 _Static_assert(offsetof(struct layout, cpu_count) == LAYOUT_CPU_COUNT, "boot.h");
 _Static_assert(offsetof(struct layout, host_cr3) == LAYOUT_HOST_CR3, "boot.h");
 _Static_assert(offsetof(struct layout, cpus) == LAYOUT_CPUS, "boot.h");
+_Static_assert(offsetof(struct layout, pc.cpuid) == LAYOUT_CPUID, "boot.h");
+_Static_assert(offsetof(struct layout, pc.cpuid_basic) == LAYOUT_CPUID_BASIC, "boot.h");
+_Static_assert(APIC_WORDS == LAYOUT_APIC_WORDS, "boot.h");
 _Static_assert(sizeof(struct layout_cpu) == LAYOUT_CPU_SIZE, "boot.h");
 _Static_assert(offsetof(struct layout_cpu, stack_top) == LAYOUT_CPU_STACK_TOP, "boot.h");
 
@@ -198,6 +201,8 @@ static void core_init(uint32_t index)
     struct cpu *cpu = cpu_at(index);
 
     vcpu_init(&cpu->vcpu, index);
+    cpu->apic_ids = cpu->vcpu.config->pc.apic_ids;
+    cpu->apic_base = APIC_BASE_PAGE | APIC_BASE_ON | APIC_BASE_X2 | (cpu->vcpu.index == 0 ? APIC_BASE_BSP : 0);
     vmm_init(cpu);
     __atomic_store_n(&cpu->started, 1u, __ATOMIC_RELEASE);
 }

@@ -9,6 +9,10 @@
 #define LAYOUT_CPU_SIZE       32
 #define LAYOUT_CPU_STACK_TOP  8
 
+#define LAYOUT_CPUID          160  /* layout.pc.cpuid, .cpuid_basic */
+#define LAYOUT_CPUID_BASIC    184
+#define APIC_WORDS            8
+
 #define BOOT_PVH        1       /* how the image was entered */
 #define BOOT_MULTIBOOT  2
 #define BOOT_EFI        3

@@ -5,6 +5,8 @@
 
 #define CPU_VMCB  0x80   /* offsets that assembly uses; asserted below */
 #define CPU_NMI   0x88
+#define CPU_APIC_IDS   0x90
+#define CPU_APIC_BASE  0x98
 #define CPU_SIZE  0x200
 
 #ifndef __ASSEMBLER__
@@ -23,6 +25,8 @@ struct cpu {
     void    *vmcb;           /* SVM: VMCB. VMX: unused */
     uint32_t nmi;            /* VMX: an NMI came while the hypervisor ran; set by the handler */
     uint32_t started;        /* the core has come up, atomic */
+    const uint64_t *apic_ids;  /* the partition's set of APIC IDs */
+    uint64_t apic_base;      /* what the guest reads from IA32_APIC_BASE */
     struct vcpu vcpu;
     uint32_t guest_nmi;      /* an NMI waits for the guest, atomic */
     uint32_t guest_init;     /* an INIT waits for the guest, atomic */
@@ -33,6 +37,8 @@ struct cpu {
 
 _Static_assert(offsetof(struct cpu, vmcb) == CPU_VMCB, "assembly");
 _Static_assert(offsetof(struct cpu, nmi) == CPU_NMI, "assembly");
+_Static_assert(offsetof(struct cpu, apic_ids) == CPU_APIC_IDS, "assembly");
+_Static_assert(offsetof(struct cpu, apic_base) == CPU_APIC_BASE, "assembly");
 _Static_assert(sizeof(struct cpu) <= CPU_SIZE, "head.S puts it at the top of the stack");
 
 static inline struct cpu *cpu_at(uint32_t cpu)

@@ -21,17 +21,12 @@ static const struct layout_msr *policy_of(uint32_t msr)
     return NULL;
 }
 
-static uint64_t apic_base(const struct cpu *cpu)
-{
-    return APIC_BASE_PAGE | APIC_BASE_ON | APIC_BASE_X2 | (cpu->vcpu.index == 0 ? APIC_BASE_BSP : 0);
-}
-
 bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
 {
     const struct layout_msr *policy;
 
     if (msr == MSR_APIC_BASE) {
-        *value = apic_base(cpu);
+        *value = cpu->apic_base;
         return true;
     }
     if (msr == MSR_EFER) {
@@ -70,7 +65,7 @@ bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value)
     case MSR_EFER:
         return efer_write(cpu, value);
     case MSR_APIC_BASE:
-        return value == apic_base(cpu);
+        return value == cpu->apic_base;
     case MSR_KVM_SYSTEM_TIME:
         clock_page(cpu->vcpu.config, value);
         return true;

@@ -4,6 +4,9 @@
 #define X86_SVM_VENDOR_H
 
 #define VMCB_EXIT_CODE  0x70
+#define VMCB_EXIT_INFO_1  0x78
+#define VMCB_NEXT_RIP   0xc8
+#define VMCB_RIP        0x578
 #define VMCB_RAX        0x5f8
 #define EXIT_CPUID      0x72
 #define EXIT_MSR        0x7c
@@ -47,11 +50,12 @@ struct vmcb {
     uint64_t pat, debug_control;
 };
 _Static_assert(offsetof(struct vmcb, exit_code) == VMCB_EXIT_CODE, "VMCB");
+_Static_assert(offsetof(struct vmcb, exit_info_1) == VMCB_EXIT_INFO_1, "VMCB");
 _Static_assert(offsetof(struct vmcb, event_injection) == 0xa8, "VMCB");
-_Static_assert(offsetof(struct vmcb, next_rip) == 0xc8, "VMCB");
+_Static_assert(offsetof(struct vmcb, next_rip) == VMCB_NEXT_RIP, "VMCB");
 _Static_assert(offsetof(struct vmcb, es) == 0x400, "VMCB");
 _Static_assert(offsetof(struct vmcb, efer) == 0x4d0, "VMCB");
-_Static_assert(offsetof(struct vmcb, rip) == 0x578, "VMCB");
+_Static_assert(offsetof(struct vmcb, rip) == VMCB_RIP, "VMCB");
 _Static_assert(offsetof(struct vmcb, rax) == VMCB_RAX, "VMCB");
 _Static_assert(offsetof(struct vmcb, pat) == 0x668, "VMCB");
 
