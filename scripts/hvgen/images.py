@@ -212,7 +212,7 @@ def elf_segments(data: bytes, name: str, arch: Arch = "arm64") -> tuple[int, lis
         loads = [s for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_memsz"]]
         segments = [Segment(s["p_paddr"], s["p_memsz"], s.data()) for s in loads]
         entry = _physical_entry(elf["e_entry"], [(s["p_vaddr"], s["p_paddr"], s["p_memsz"]) for s in loads])
-    except (ELFError, struct.error, UnicodeDecodeError, ValueError, KeyError):
+    except (ELFError, struct.error, UnicodeDecodeError, ValueError, KeyError, AttributeError, OverflowError):
         raise BadImage(f"'{name}' is a damaged ELF file") from None
     if not segments:
         raise BadImage(f"'{name}' has no PT_LOAD segment: there is nothing to load")

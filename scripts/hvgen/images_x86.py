@@ -18,9 +18,9 @@ from .images import BadImage, Image, Piece, elf_image, elf_segments, flatten, gu
 from .model import Partition
 
 PHYS32_ENTRY = 18                      # XEN_ELFNOTE_PHYS32_ENTRY
-PT_NOTE, SHT_NOBITS = 4, 8
+PT_NOTE = 4
 LZ4_BLOCK = 8 << 20                    # of the "legacy" format that the kernel's build uses
-MOST = 1 << 30                         # more than that is no kernel
+MOST = 1 << 30                         # what is larger is no kernel
 
 
 def elf(part: Partition, out: str) -> Image:
@@ -45,6 +45,8 @@ def linux(part: Partition, out: str) -> Image:
     if not any(s.address <= entry < s.end for s in segments):
         raise BadImage(f"'{spec.file}' has its PVH entry {entry:#x} outside its segments")
     memory_end = max(s.end for s in segments)
+    if memory_end - segments[0].address > MOST:
+        raise BadImage(f"'{spec.file}' has segments from {segments[0].address:#x} to {memory_end - 1:#x}: that is no kernel")
     pieces = [_without_bss(flatten(segments, "kernel", os.path.join(out, f"{part.name}.kernel")), data)]
     if spec.initrd:
         pieces.append(Piece("initrd", spec.initrd, os.path.getsize(spec.initrd)))
@@ -93,8 +95,9 @@ def _unpacked(payload: bytes, name: str) -> bytes:
             try:
                 return unpack(payload)
             except ImportError as error:
-                raise BadImage(f"'{name}' is compressed with {method}, and Python's module '{error.name}' is missing",
-                               f"install python3-{error.name}; or decompress it with the kernel's "
+                module = (error.name or method).split(".")[0]
+                raise BadImage(f"'{name}' is compressed with {method}, and Python's module '{module}' is missing",
+                               f"install python3-{module}; or decompress it with the kernel's "
                                "scripts/extract-vmlinux") from None
             except (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, struct.error) as error:
                 raise BadImage(f"'{name}' cannot be decompressed ({method}): the file is damaged ({error})") from None
@@ -188,17 +191,18 @@ def _program_headers(data: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _bss(data: bytes) -> Optional[int]:
-    """The physical address at which .bss begins, where the file has kept its section table."""
+    """The physical address at which .bss begins, where the file has kept a sound section table."""
     from io import BytesIO
 
+    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
-    file = ELFFile(BytesIO(data))
-    section = file.get_section_by_name(".bss")
-    if section is None:
-        return None
-    start = int(section["sh_addr"])
-    for segment in file.iter_segments():
-        offset = start - segment["p_vaddr"]
-        if segment["p_type"] == "PT_LOAD" and 0 <= offset < segment["p_memsz"]:
-            return int(segment["p_paddr"] + offset)
+    try:
+        file = ELFFile(BytesIO(data))
+        section = file.get_section_by_name(".bss")
+        start = int(section["sh_addr"]) if section else None
+        for segment in file.iter_segments():
+            if start is not None and segment["p_type"] == "PT_LOAD" and 0 <= start - segment["p_vaddr"] < segment["p_memsz"]:
+                return int(segment["p_paddr"] + start - segment["p_vaddr"])
+    except (ELFError, struct.error, UnicodeDecodeError, ValueError, KeyError, AttributeError, OverflowError):
+        pass
     return None

@@ -44,7 +44,7 @@ def make(hardware: Hardware, system: System, images: Dict[str, Image], vmm: Vmm 
                 free=subtract(allocate.usable(hardware), taken),
                 pa_bits=max([pa_bits(hardware), *(p.ipa_bits for p in partitions if hardware.pc)]),
                 vmm=(vmm or "svm") if hardware.pc else "", trampoline=_trampoline(hardware, system),
-                notes=tuple(_notes(hardware, partitions)))
+                notes=tuple([*_notes(hardware, partitions), *_vendor_notes(hardware, cpus, vmm or "svm")]))
 
 
 def _trampoline(hardware: Hardware, system: System) -> int:
@@ -315,3 +315,12 @@ def _notes(hardware: Hardware, partitions: list[PlanPartition]) -> list[str]:
     elif not hardware.uart.intid:
         out.append("no console input: the board's UART has no interrupt")
     return out
+
+
+def _vendor_notes(hardware: Hardware, cpus: tuple[PlanCpu, ...], vmm: Vmm) -> list[str]:
+    """Emulators have CPUs of either vendor on one board, so this is no error; the boot refuses a CPU that lacks it."""
+    built, fitting, setting = ("SVM", "amd,", "CONFIG_SVM") if vmm == "svm" else ("VMX", "intel,", "CONFIG_VMX")
+    kinds = {c for cpu in cpus for c in hardware.cpus[cpu.board_index].compatible}
+    if not hardware.pc or any(c.startswith(fitting) for c in kinds):
+        return []
+    return [f"the code uses {built} ({setting}), the board's devicetree says that its CPUs are {', '.join(sorted(kinds))}"]

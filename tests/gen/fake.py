@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board without a devicetree: QEMU's virt as the planner sees it, with any amount of RAM."""
+"""Boards without a devicetree, as the planner sees them: QEMU's virt with any amount of RAM, and a PC."""
 from __future__ import annotations
 
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from hvgen.model import Cpu, Device, Gic, Hardware, Interrupt, Region, Timer, Uart  # noqa: E402
+from hvgen.model import Cpu, Device, Gic, Hardware, Interrupt, IoApic, Out, Pc, Region, Timer, Uart  # noqa: E402
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -49,4 +49,48 @@ def board(ram: int = GIB, cpus: int = 4, **changes: Any) -> Hardware:
         cpus=tuple(Cpu(f"/cpus/cpu@{n}", n, ("arm,cortex-a57",), "psci") for n in range(cpus)),
         gic=gic, timer=Timer("/timer", 27, 30, 26), psci="smc", uart=uart, devices=devices(),
         by_name={"rtc": "/pl031@9010000", "gpio": "/pl061@9030000", "serial0": "/pl011@9000000"}, iommus=())
+    return Hardware(**{**fields, **changes})
+
+
+# ---------------------------------------------------------------- a PC
+
+NS16550 = dict(kind="ns16550", width=0, tx=0, tx_status=5, tx_mask=0x20, tx_ready=0x20,
+               rx=0, rx_status=5, rx_mask=1, rx_ready=1)
+
+
+def port_device(path: str, ports: list[tuple[int, int]], lines: list[int], compatible: str, **rest: Any) -> Device:
+    return Device(path=path, labels=(), compatible=(compatible,), regs=(), ports=tuple(Region(*p) for p in ports),
+                  interrupts=tuple(Interrupt(line, 1) for line in lines), **{"dma": False, **rest})
+
+
+def pc_devices() -> tuple[Device, ...]:
+    return (
+        port_device("/fw-cfg@510", [(0x510, 12)], [], "qemu,fw-cfg-io", dma=True),
+        device("/interrupt-controller@fec00000", [(0xfec00000, 0x1000)], [], "intel,ioapic", dma=True),
+        device("/pcie@b0000000", [(0xb0000000, 1 << 28)], [], "pci-host-ecam-generic", dma=True),
+        device("/pcie@b0000000/disk@2,0", [], [22], "pci8086,2922", dma=True),
+        port_device("/rtc@70", [(0x70, 2)], [8], "motorola,mc146818"),
+        port_device("/serial@2f8", [(0x2f8, 8)], [3], "ns16550a"),
+        port_device("/serial@3f8", [(0x3f8, 8)], [4], "ns16550a"),
+        port_device("/timer@40", [(0x40, 4)], [2], "intel,i8254"),
+        port_device("/timer@608", [(0x608, 4)], [], "acpi,pm-timer"),
+    )
+
+
+def pc_memory(ram: int) -> tuple[Region, ...]:
+    """As on q35: what is more than 2 GiB lies above 4 GiB."""
+    low = (Region(0, 0xa0000), Region(MIB, min(ram, 2 * GIB) - MIB))
+    return (*low, Region(4 * GIB, ram - 2 * GIB)) if ram > 2 * GIB else low
+
+
+def pc(ram: int = 4 * GIB, cpus: int = 4, vendor: str = "amd", **changes: Any) -> Hardware:
+    """QEMU's q35."""
+    fields: dict[str, Any] = dict(
+        name="pc", folder="boards/pc", dtb_file="pc.dtb", dtb=b"", model="QEMU q35",
+        memory=pc_memory(ram), reserved=((Region(0, MIB), "BIOS"),),
+        cpus=tuple(Cpu(f"/cpus/cpu@{n}", n, (f"{vendor},x86-64",), "") for n in range(cpus)),
+        gic=None, timer=None, psci="none", uart=Uart(path="/serial@3f8", region=Region(0x3f8, 8), intid=4, **NS16550),
+        devices=pc_devices(), by_name={"com1": "/serial@3f8", "com2": "/serial@2f8", "rtc": "/rtc@70"}, iommus=(),
+        pc=Pc(IoApic("/interrupt-controller@fec00000", Region(0xfec00000, 0x1000), 24, 2), 0x608, 0,
+              (Out(0x604, 2, 0x2000),), (Out(0xcf9, 1, 6),)))
     return Hardware(**{**fields, **changes})
