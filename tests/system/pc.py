@@ -15,6 +15,8 @@ VMX = "CONFIG_X86=y\nCONFIG_VMX=y\n"
 # Bochs' CPU models and whose virtualisation they have.
 MODELS = {"tigerlake": VMX, "corei7_haswell_4770": VMX, "corei7_skylake_x": VMX, "corei7_icelake_u": VMX, "ryzen": SVM}
 
+NAMES = {SVM: "svm", VMX: "vmx"}
+
 NO_PANIC = r"^bulkhead\| .*(?:panic|not the board|halt)"
 
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import long
 from firmware import PROMPT, fat_disk, uboot_prompt
 from machine import REPO, board_arguments, emulator
-from pc import BOCHS, MODELS, NO_PANIC, SVM, VMX, firmware, guest, hello, image_of, linux, qemu
+from pc import BOCHS, MODELS, NAMES, NO_PANIC, SVM, VMX, firmware, guest, hello, image_of, linux, qemu
 
 OVMF = "/usr/share/OVMF/OVMF_CODE.fd"
 UBOOT = "/usr/lib/u-boot/qemu-x86_64/u-boot.rom"
@@ -47,6 +47,7 @@ def test_cores(build, machine, count):
     image = image_of(build, f"cores-{count}", hello(f"[{cores}]"))
     one = machine(qemu(image, smp=str(count)))
     one.expect(rf"hello: Bulkhead guest, {count} vCPU", 30, never=NO_PANIC)
+    one.expect(r"tick 1", 10)
     for core in range(1, count):
         one.send(f"cpu{core}\r", pause=0.01)
         one.expect(rf"second core here, APIC ID 0x{core:x}\b", 10)
@@ -113,7 +114,7 @@ def test_one_tebibyte(build, machine):
 # ---------------------------------------------------------------- Bochs: VMX, and SVM as another implementation
 
 def bochs_hello(build, vendor):
-    return image_of(build, f"bochs-{vendor[9:]}".strip(), hello("[0, 1]", name="one"), hello("[2]", name="two"),
+    return image_of(build, f"bochs-hellos-{NAMES[vendor]}", hello("[0, 1]", name="one"), hello("[2]", name="two"),
                     board=BOCHS, vendor=vendor)
 
 
@@ -139,7 +140,7 @@ def test_bochs_hello(build, machine, model):
 @pytest.mark.parametrize("model", [long(model) for model in MODELS])
 def test_bochs_linux(build, machine, model):
     vendor = MODELS[model]
-    image = image_of(build, f"bochs-linux-{'vmx' if vendor == VMX else 'svm'}", linux("[0, 1]", "bulkhead.test=smoke"),
+    image = image_of(build, f"bochs-linux-{NAMES[vendor]}", linux("[0, 1]", "bulkhead.test=smoke"),
                      hello("[2]"), board=BOCHS, vendor=vendor)
     one = machine.bochs(image.elf, limit=900, model=model)
     one.expect(r"^linux\| Linux is up: 2 CPUs", 600, never=NO_PANIC)
