@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from . import uarts
+from . import hardware_x86, uarts
 from .addresses import split
 from .boardfile import BoardFile
 from .diag import Diagnostic, Refused, hex_range, size_text
@@ -103,6 +103,8 @@ def board_from_dtb(dtb_file: str, folder: str) -> NewBoard:
     except FdtError as error:
         raise Refused([Diagnostic("BOARD-DEVICETREE", span, f"this is not a devicetree: {error}")]) from error
     memory = find_memory(tree)
+    if hardware_x86.is_pc(tree):
+        memory = replace(memory, firmware=((hardware_x86.LEGACY, "BIOS"), *memory.firmware))
     hardware = examine(blob, tree, memory, os.path.basename(os.path.abspath(folder)), dtb_file)
     notes = tuple(remarks(hardware, tree, memory))
     os.makedirs(folder, exist_ok=True)
@@ -156,6 +158,8 @@ def assume_psci(tree: Tree) -> bool:
     soc = soc_of(tree)
     if tree_psci(tree) != "none" or "/psci" in tree.nodes:
         return False
+    if hardware_x86.is_pc(tree):
+        return False
     methods = {node.string("enable-method") for node in tree.nodes.values() if node.string("device_type") == "cpu"}
     return "psci" in methods or (methods == {""} and soc is not None and soc.psci)
 
@@ -174,14 +178,19 @@ def remarks(hardware: Hardware, tree: Tree, memory: _Memory) -> list[str]:
         notes.append(f"console: {hardware.uart.kind} is used for output only; guests get no input from it")
     if assume_psci(tree):
         notes.append("CPUs: the devicetree has no psci node although the firmware should have PSCI; SMC is assumed")
-    elif hardware.psci == "none":
+    elif hardware.psci == "none" and not hardware.pc:
         notes.append("CPUs: there is no PSCI, so only the CPU that the firmware boots on can be used")
+    if hardware.pc:
+        notes.append("power: writes to I/O ports that switch the board off or reset it belong under 'poweroff:' and 'reset:'")
     gic = hardware.gic
     if gic and gic.maintenance == 0:
         notes.append("interrupts: the GIC names no maintenance interrupt")
-    if not hardware.iommus:
+    if not hardware.iommus and not hardware.pc:
         notes.append("DMA: there is no IOMMU; devices that do DMA can only be given away with 'dma: unprotected'")
-    notes.append("firmware: RAM that secure firmware keeps and that no /reserved-memory node names belongs under 'firmware:'")
+    if hardware.pc:
+        notes.append("firmware: RAM that ACPI tables and UEFI's services keep (Linux: dmesg | grep -i e820) belongs under 'firmware:'")
+    else:
+        notes.append("firmware: RAM that secure firmware keeps and that no /reserved-memory node names belongs under 'firmware:'")
     return notes
 
 
@@ -223,16 +232,17 @@ def _quoted(text: str) -> str:
 
 
 def readme_text(hardware: Hardware, notes: tuple[str, ...]) -> str:
-    gic, uart = hardware.gic, hardware.uart
-    devices = [d for d in hardware.devices if d.regs and d.enabled]
+    gic, uart, pc = hardware.gic, hardware.uart, hardware.pc
+    devices = [d for d in hardware.devices if (d.regs or d.ports) and d.enabled]
     facts = [
-        ("CPUs", f"{len(hardware.cpus)} ({', '.join(sorted({c.compatible[0] for c in hardware.cpus if c.compatible}))}), "
-                 f"PSCI by {hardware.psci}"),
+        ("CPUs", f"{len(hardware.cpus)} ({', '.join(sorted({c.compatible[0] for c in hardware.cpus if c.compatible}))})" +
+                 ("" if pc else f", PSCI by {hardware.psci}")),
         ("RAM", ", ".join(f"{r.base:#x} + {size_text(r.size)}" for r in hardware.memory) or "not known"),
         ("reserved", ", ".join(f"{hex_range(r.base, r.size)}" for r, _ in hardware.reserved[:6]) +
                      (f" and {len(hardware.reserved) - 6} more" if len(hardware.reserved) > 6 else "") or "nothing"),
-        ("interrupts", f"GICv{gic.version}, {gic.path}" if gic else "none"),
-        ("console", f"{uart.kind} at {uart.region.base:#x}, {uart.path}" if uart else "none"),
+        ("interrupts", f"GICv{gic.version}, {gic.path}" if gic else
+                       f"I/O APIC with {pc.ioapic.lines} lines, {pc.ioapic.path}" if pc and pc.ioapic else "none"),
+        ("console", f"{uart.kind} at {'I/O port ' if uart.width == 0 else ''}{uart.region.base:#x}, {uart.path}" if uart else "none"),
         ("devices", f"{len(devices)} with registers, {sum(not d.dma for d in devices)} of them known to do no DMA"),
         ("IOMMUs", ", ".join(hardware.iommus) or "none"),
     ]
