@@ -38,7 +38,8 @@ def structure(name: str, *fields: tuple[str, Any]) -> Any:
     return type(name, (Struct,), {"_fields_": list(fields)})
 
 
-Cpu = structure("Cpu", ("mpidr", U64), ("stack_top", U64), ("redist", U64), ("partition", U16), ("vcpu", U16), ("reserved", U32))
+Cpu = structure("Cpu", ("mpidr", U64), ("stack_top", U64), ("redist", U64), ("partition", U16), ("vcpu", U16), ("pool", U16),
+                ("place", U16))
 Vcpu = structure("Vcpu", ("vmpidr", U64), ("mpidr", U64), ("cpu", U32), ("reserved", U32))
 Memory = structure("Memory", ("ipa", U64), ("pa", U64), ("size", U64))
 ImageBlob = structure("ImageBlob", ("source", U64), ("target", U64), ("size", U64))
@@ -46,7 +47,9 @@ Partition = structure(
     "Partition", ("name", U64), ("vttbr", U64), ("vtcr", U64), ("loader_ttbr", U64), ("root", U64), ("root_count", U32),
     ("irq_mode", U32), ("entry", U64), ("dtb", U64), ("vcpus", U64), ("memory", U64), ("images", U64), ("vcpu_count", U32),
     ("memory_count", U32), ("image_count", U32), ("on_fault", U32), ("sgi_base", U64), ("sgi_mask", U32), ("sgi_shift", U32),
-    ("vuart_base", U64), ("vuart_intid", U32), ("vuart_reserved", U32), ("ppi_mask", U32), ("yaml_line", U32), ("spi", U32 * 32))
+    ("vuart_base", U64), ("vuart_intid", U32), ("vuart_reserved", U32), ("ppi_mask", U32), ("yaml_line", U32), ("spi", U32 * 32),
+    ("doorbells", U64), ("doorbell_count", U32), ("monitor", U32), ("restart_limit", U32), ("watchdog_intid", U32),
+    ("restart_window_ns", U64), ("watchdog", U64))
 Device = structure("Device", ("base", U64), ("size", U64), ("name", U64), ("owner", U16), ("reserved", U16), ("yaml_line", U32))
 Gic = structure("Gic", ("dist", U64), ("dist_size", U64), ("redist", U64 * 4), ("redist_size", U64 * 4), ("redist_count", U32),
                 ("version", U32), ("redist_stride", U32), ("maintenance", U32), ("reserved", U32 * 2), ("cpu", U64), ("hyp", U64),
@@ -57,9 +60,9 @@ Uart = structure("Uart", ("base", U64), ("width", U32), ("intid", U32), ("tx", U
 Layout = structure("Layout", ("magic", U64), ("version", U32), ("cpu_count", U32), ("partition_count", U32), ("device_count", U32),
                    ("board", U64), ("banner", U64), ("hv_base", U64), ("hv_size", U64), ("el2_ttbr", U64), ("el2_tcr", U64),
                    ("pa_bits", U32), ("conduit", U32), ("console_cpu", U32), ("console_irq", U32), ("vtimer_intid", U32),
-                   ("ptimer_intid", U32), ("htimer_intid", U32), ("reserved", U32), ("cpus", U64), ("partitions", U64),
-                   ("devices", U64), ("gic", Gic), ("uart", Uart))
-assert (ctypes.sizeof(Partition), ctypes.sizeof(Gic), ctypes.sizeof(Uart), ctypes.sizeof(Layout)) == (272, 128, 136, 392)
+                   ("ptimer_intid", U32), ("htimer_intid", U32), ("slot_count", U32), ("cpus", U64), ("partitions", U64),
+                   ("devices", U64), ("gic", Gic), ("uart", Uart), ("pools", U64), ("pool_count", U32), ("reserved", U32))
+assert (ctypes.sizeof(Partition), ctypes.sizeof(Gic), ctypes.sizeof(Uart), ctypes.sizeof(Layout)) == (312, 128, 136, 408)
 
 
 

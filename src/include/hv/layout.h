@@ -21,6 +21,9 @@
 #define LAYOUT_MAX_PARTITIONS 8u
 #define LAYOUT_MAX_CPUS       64u
 #define LAYOUT_MAX_VCPUS      64u   /* of one partition */
+#define LAYOUT_MAX_POOLS      4u
+#define LAYOUT_MAX_SERVERS    64u   /* vcpus of one pool */
+#define LAYOUT_MAX_CHANNELS   16u   /* of one partition */
 #define LAYOUT_SPI_WORDS      32u   /* INTID 0..1023, one bit each */
 #define LAYOUT_NO_PARTITION   0xffffu
 #define LAYOUT_APIC_WORDS     8u    /* x86: APIC IDs 0..511, one bit each */
@@ -38,7 +41,11 @@ enum layout_on_fault { LAYOUT_FAULT_STOP = 0, LAYOUT_FAULT_RESTART = 1, LAYOUT_F
 enum layout_vendor   { LAYOUT_VENDOR_NONE = 0, LAYOUT_VENDOR_SVM = 1, LAYOUT_VENDOR_VMX = 2 };
 enum layout_conduit  { LAYOUT_CONDUIT_SMC = 0, LAYOUT_CONDUIT_HVC = 1, LAYOUT_CONDUIT_NONE = 2 };
 
-/* One physical core that the layout uses. layout.cpus is in the order of the board's /cpus node. */
+/*
+ * layout.cpus: first the physical cores that the layout uses (cpu_count), in the order of the board's /cpus
+ * node; then one entry for each vcpu of a pool (slot_count), which has a stack of its own too. A vcpu is
+ * named by its entry here: a pinned one by its core's.
+ */
 struct layout_cpu {
     union {
         uint64_t mpidr;    /* Aff3.Aff2.Aff1.Aff0 as in MPIDR_EL1, without bits 31, 30, 24 */
@@ -49,9 +56,10 @@ struct layout_cpu {
         pa_t redist;     /* GICv3: RD_base of this core's redistributor; GICv2: 0 */
         pa_t vmm;        /* x86: two writable pages. SVM: VMCB, host save area; VMX: VMXON region, VMCS */
     };
-    uint16_t partition;  /* index into layout.partitions */
+    uint16_t partition;  /* index into layout.partitions; LAYOUT_NO_PARTITION for a core of a pool */
     uint16_t vcpu;       /* index into its vcpus */
-    uint32_t reserved;
+    uint16_t pool;       /* 0: pinned; else 1 + index into layout.pools, for its cores and its vcpus */
+    uint16_t place;      /* index among the pool's cores, or among its servers */
 };
 _Static_assert(sizeof(struct layout_cpu) == 32, "layout ABI");
 
@@ -61,10 +69,51 @@ struct layout_vcpu {
         uint64_t mpidr;
         uint64_t apic_id;  /* the guest sees it too */
     };
-    uint32_t cpu;        /* index into layout.cpus */
+    uint32_t cpu;        /* index into layout.cpus: its core's entry, or its own if it is of a pool */
     uint32_t reserved;
 };
 _Static_assert(sizeof(struct layout_vcpu) == 24, "layout ABI");
+
+/* A vcpu of a pool: a deferrable server (RTDS), or the holder of windows (ARINC 653). */
+struct layout_server {
+    uint64_t budget_ns;
+    uint64_t period_ns;
+    uint32_t cpu;        /* its entry in layout.cpus */
+    uint32_t core;       /* index into the pool's cpus; LAYOUT_ANY_CORE: global EDF */
+    uint32_t extra;      /* 1: idle time is given to it */
+    uint32_t reserved;
+};
+#define LAYOUT_ANY_CORE  0xffffffffu
+_Static_assert(sizeof(struct layout_server) == 32, "layout ABI");
+
+/* ARINC 653: on one core of the pool, from `start_ns` of each major frame on, the server's alone. */
+struct layout_window {
+    uint64_t start_ns, length_ns;
+    uint32_t core;       /* index into the pool's cpus; windows are sorted by core, then by start */
+    uint32_t server;
+};
+_Static_assert(sizeof(struct layout_window) == 24, "layout ABI");
+
+enum layout_scheduler { LAYOUT_RTDS = 0, LAYOUT_ARINC653 = 1 };
+struct layout_pool {
+    const char *name;
+    const uint32_t *cpus;                  /* physical cores, as indices into layout.cpus */
+    const struct layout_server *servers;
+    const struct layout_window *windows;   /* ARINC653 */
+    uint64_t frame_ns;                     /* ARINC653: the major frame */
+    uint32_t cpu_count, server_count, window_count;
+    uint32_t scheduler;                    /* enum layout_scheduler */
+};
+_Static_assert(sizeof(struct layout_pool) == 56, "layout ABI");
+
+/* A write to the first word of this page, which stage 2 leaves unmapped, makes the interrupts pending. */
+struct layout_doorbell {
+    ipa_t    page;
+    const uint32_t *intids;  /* in the physical distributor: each is owned by a receiver */
+    uint32_t intid_count;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct layout_doorbell) == 24, "layout ABI");
 
 /* A range that stage 2 maps for the partition as its RAM. */
 struct layout_memory {
@@ -145,8 +194,15 @@ struct layout_partition {
         uint32_t spi[LAYOUT_SPI_WORDS];  /* INTIDs it owns in the physical distributor, 32..1019; word 0 is 0 */
         struct layout_pc_partition pc;
     };
+    const struct layout_doorbell *doorbells;
+    uint32_t doorbell_count;
+    uint32_t monitor;            /* 1: it may look at the others, stop, start and restart them */
+    uint32_t restart_limit;      /* on-fault restart: at most so often in restart_window_ns, then stop; 0: no limit */
+    uint32_t watchdog_intid;     /* its warning interrupt, 0: there is no watchdog */
+    uint64_t restart_window_ns;
+    ipa_t    watchdog;           /* refresh frame, 4 KiB; the control frame is the next page */
 };
-_Static_assert(sizeof(struct layout_partition) == 104 + 16 + 16 + 8 + 128, "layout ABI");
+_Static_assert(sizeof(struct layout_partition) == 104 + 16 + 16 + 8 + 128 + 40, "layout ABI");
 
 /* What lies where on the board: for fault reports only. Sorted by base. */
 struct layout_device {
@@ -258,7 +314,7 @@ struct layout {
     uint32_t vtimer_intid;    /* PPIs of the generic timer, as INTIDs */
     uint32_t ptimer_intid;
     uint32_t htimer_intid;
-    uint32_t reserved;
+    uint32_t slot_count;      /* vcpus of pools, behind the physical cores in cpus */
     const struct layout_cpu       *cpus;
     const struct layout_partition *partitions;
     const struct layout_device    *devices;
@@ -267,8 +323,11 @@ struct layout {
         struct layout_pc  pc;
     };
     struct layout_uart uart;
+    const struct layout_pool *pools;
+    uint32_t pool_count;
+    uint32_t reserved;
 };
-_Static_assert(sizeof(struct layout) == 128 + 128 + 136, "layout ABI");
+_Static_assert(sizeof(struct layout) == 128 + 128 + 136 + 16, "layout ABI");
 
 extern const struct layout layout;
 
