@@ -125,7 +125,8 @@ def from_devicetree(blob: bytes, name: str, folder: str, board: BoardFile) -> Ha
     return Hardware(
         name=name, folder=folder, dtb_file=board.devicetree, dtb=blob,
         model=tree.root.string("model") or tree.root.string("compatible"),
-        memory=memory, reserved=_reserved(tree, board), cpus=cpus, gic=gic, timer=timer, psci="none" if pc else board.psci or tree_psci(tree), uart=uart, pc=pc,
+        memory=memory, reserved=_reserved(tree, board), cpus=cpus, gic=gic, timer=timer, pc=pc,
+        psci="none" if pc else board.psci or tree_psci(tree), uart=uart,
         devices=_devices(tree, controller, labels, pc_board), by_name={n: path for path, names in labels.items() for n in names},
         iommus=tuple(sorted(n.path for n in tree.nodes.values() if "#iommu-cells" in n and n.enabled)))
 

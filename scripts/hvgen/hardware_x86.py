@@ -134,7 +134,8 @@ def _wrong_ports(node: Node) -> Iterator[tuple[str, str]]:
     if PORTS not in node:
         low = [region for region in addresses.regs(node) if region.end <= 1 << 16] if node.compatible else []
         for region in low[:1]:
-            yield f"registers at {hex_range(region.base, region.size)} would lie in the first 64 KiB of RAM", f"if these are I/O ports: add '{PORTS};'"
+            yield (f"registers at {hex_range(region.base, region.size)} would lie in the first 64 KiB of RAM",
+                   f"if these are I/O ports: add '{PORTS};'")
         return
     found = addresses.ports(node)
     if not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -267,7 +268,7 @@ def test_only_these_are_known_to_do_no_dma(name: str) -> None:
 
 def monitor(name: str, command: str) -> str:
     """What QEMU's monitor says about the machine of a board folder."""
-    words = [w for line in (ROOT / "boards" / name / "qemu.args").read_text().splitlines() if not line.startswith("#") for w in line.split()]
+    words = shlex.split((ROOT / "boards" / name / "qemu.args").read_text(), comments=True)
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is not installed")
     done = subprocess.run(["timeout", "30", *words, "-display", "none", "-serial", "null", "-serial", "null", "-monitor", "stdio"],
@@ -288,13 +289,15 @@ def test_the_boards_have_the_ram_that_qemu_gives(name: str) -> None:
 
 def test_the_board_has_the_functions_and_ports_of_qemu() -> None:
     hw = hardware.load_board("qemu-q35", str(ROOT))
-    said = re.findall(r"Bus +0, device +(\d+), function (\d+):\n +[^:]*: PCI device ([0-9a-f]{4}):([0-9a-f]{4})", monitor("qemu-q35", "info pci"))
+    said = re.findall(r"Bus +0, device +(\d+), function (\d+):\n +[^:]*: PCI device ([0-9a-f]{4}):([0-9a-f]{4})",
+                      monitor("qemu-q35", "info pci"))
     assert {(f"{int(d):x},{f}", f"pci{v},{i}") for d, f, v, i in said if (d, f) != ("0", "0")} == {
         (d.path.rsplit("@", 1)[1], d.compatible[0]) for d in hw.devices if d.path.startswith("/pcie@b0000000/")}
-    serial = re.findall(r"^ +0+([0-9a-f]+)-0*([0-9a-f]+) \(prio 0, i/o\): (serial|pit|rtc|pic|dma-chan)$", monitor("qemu-q35", "info mtree"), re.M)
-    assert len(serial) >= 6
-    for first, last, _ in serial:
-        region = Region(int(first or "0", 16), int(last, 16) + 1 - int(first or "0", 16))
+    ranges = re.findall(r"^ +([0-9a-f]{16})-([0-9a-f]{16}) \(prio 0, i/o\): (?:serial|pit|rtc|pic|dma-chan|apm-io|fwcfg)$",
+                        monitor("qemu-q35", "info mtree"), re.M)
+    assert len(ranges) >= 8
+    for first, last in ranges:
+        region = Region(int(first, 16), int(last, 16) + 1 - int(first, 16))
         assert any(r.base <= region.base and region.end <= r.end for d in hw.devices for r in d.ports), region
 
 
