@@ -100,13 +100,15 @@ def fit(hardware: Hardware, part: Partition, image: Image, ram: Region) -> Union
     except NoRoom as error:
         notes = ((part.memory.span, "its memory is given here"),) if error.rule != "IMG-BOOT" else ()
         return Diagnostic(error.rule, part.image.file_span, f"image of partition '{part.name}': {error}",
-                          notes, _mend(hardware, part, error.rule))
+                          notes, _mend(hardware, part, error.rule, ram))
 
 
-def _mend(hardware: Hardware, part: Partition, rule: str) -> str:
+def _mend(hardware: Hardware, part: Partition, rule: str, ram: Region) -> str:
     if rule == "IMG-BOOT":
         what = "give it an 'offset'" if part.image.kind == "raw" else "link it for an address"
         return f"{what} of {pc.FIRMWARE.end:#x} (1 MiB) or more"
+    if rule == "IMG-SIZE" and hardware.pc and ram.end == pc.LOW_RAM_END:
+        return f"a guest on x86 has no more than {size_text(ram.end)} below its hole for registers: use smaller files"
     if rule == "IMG-SIZE":
         return "give the partition more memory"
     if hardware.pc:

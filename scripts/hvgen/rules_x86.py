@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Iterator, Optional
 
-from . import pc
+from . import guest_acpi, pc
 from .diag import Diagnostic, hex_range, size_text
 from .hardware_x86 import KEPT
 from .model import Device, Hardware, Region
@@ -18,6 +18,8 @@ PCI_HOSTS = ("pci-host-", "intel,i440fx")    # how the compatibles of hosts begi
 
 # Rules for what hardware_x86.py says is kept, by compatible; the others' is DEV-BOARD.
 RULE_OF = {"intel,ioapic": "DEV-GIC", "intel,i8259": "DEV-GIC", "intel,i8254": "DEV-TIMER", "acpi,pm-timer": "DEV-TIMER"}
+
+SLEEP = Region(guest_acpi.SLEEP_CONTROL, guest_acpi.SLEEP_STATUS + 1 - guest_acpi.SLEEP_CONTROL)   # emulated
 
 # Ports through which a guest could do something to all of the board, and what.
 BOARD_PORTS = (
@@ -153,7 +155,8 @@ def pci_host(hardware: Hardware, path: str) -> Optional[str]:
 
 
 def dev_ports(case: Case) -> Iterator[Diagnostic]:
-    """A port can be let through to one partition only."""
+    """A port can be let through to one partition only, and not if every guest has another thing there."""
+    yield from _guest_ports(case)
     for n, given in enumerate(case.given):
         for other in case.given[:n]:
             if other.part is given.part or other.device.path == given.device.path:
@@ -166,6 +169,14 @@ def dev_ports(case: Case) -> Iterator[Diagnostic]:
                 yield Diagnostic("DEV-PORTS", given.spec.span, f"'{given.device.path}' and {other} share the I/O ports "
                                  f"{hex_range(shared.base, shared.size)}",
                                  ((other.spec.span, f"'{other.device.path}' is given here"),), "give both to one partition")
+
+
+def _guest_ports(case: Case) -> Iterator[Diagnostic]:
+    for given in case.given:
+        if _overlap(given.device.ports, (SLEEP,)) and not any(kept(case.hardware, given.device)):
+            yield Diagnostic("DEV-PORTS", given.spec.span, f"'{given.device.path}' has the I/O ports "
+                             f"{hex_range(SLEEP.base, SLEEP.size)}, by which every guest on x86 switches itself off",
+                             fix="it cannot be given away")
 
 
 CHECKS = (irq_virtual, mem_fixed_in_guest, mem_under_device, dev_dma_x86, dev_ports)

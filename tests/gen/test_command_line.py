@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import resource
 import subprocess
 from pathlib import Path
 
 import pytest
+import test_images_x86
 from test_images import elf, kernel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,3 +135,28 @@ def test_elf_guest_goes_into_the_output(folder: Path, core: Path, tmp_path: Path
 @pytest.mark.parametrize("args", [(), ("chekc",), ("check",), ("generate", "x"), ("check", "x", "--what")])
 def test_wrong_usage_is_2(args: tuple[str, ...]) -> None:
     assert bulkhead(*args).returncode == 2
+
+
+@pytest.mark.parametrize("config", sorted(p.parent.name for p in (ROOT / "configs").glob("*/system.yaml")))
+def test_the_configurations_of_the_tree_are_accepted(config: str, tmp_path: Path) -> None:
+    """With stand-ins for the guests, which `make` would build, and for Linux."""
+    folder = ROOT / "configs" / config
+    x86 = "CONFIG_X86=y" in (folder / "defconfig").read_text()
+    (tmp_path / "guests").mkdir()
+    for name in re.findall(r"guests/[a-z0-9.-]+", (folder / "system.yaml").read_text()):
+        start = 0x100000 if x86 else 0x40080000
+        (tmp_path / name).write_bytes((elf_x86 if x86 else elf_arm64)(start) if name.endswith(".elf") else bytes(4096))
+    (tmp_path / "kernel").write_bytes(test_images_x86.kernel() if x86 else kernel())
+    (tmp_path / "initrd").write_bytes(bytes(99))
+    linux = {"LINUX_KERNEL": str(tmp_path / "kernel"), "LINUX_INITRD": str(tmp_path / "initrd")}
+    done = subprocess.run([str(ROOT / "scripts/bulkhead"), "check", str(folder), "-O", str(tmp_path)], cwd=ROOT, capture_output=True,
+                          text=True, check=False, timeout=60, env={**os.environ, **linux})
+    assert done.returncode == 0 and f"{folder}: accepted" in done.stdout, done.stderr
+
+
+def elf_x86(start: int) -> bytes:
+    return test_images_x86.elf((start, bytes(64), 4096), entry=start, notes=test_images_x86.note(start))
+
+
+def elf_arm64(start: int) -> bytes:
+    return elf((start, start, bytes(64), 4096), entry=start)

@@ -12,6 +12,7 @@ import pytest
 from fake import GIB, MIB, pc, pc_memory
 from test_plan import assert_sound, images, part, system
 from test_rules import refused
+from test_show import page
 
 from hvgen import code, plan as planner, plan_json, rules, show, view
 from hvgen.images import Image, Piece
@@ -171,6 +172,20 @@ def test_initrd_lies_behind_the_kernel() -> None:
         planner.make(pc(), system(replace(part_of, memory=replace(part_of.memory, size=56 * MIB + 4096))), {"a": linux})
 
 
+def test_all_must_lie_below_the_hole() -> None:
+    high = guest("a", [0], 4 * GIB, image=ImageSpec("raw", "a.bin", 2 * GIB - 4096))
+    assert [line.partition("error")[2] for line in refused(pc(16 * GIB), replace(high, image=replace(high.image, offset=2 * GIB - 16)))] == [
+        "[IMG-SIZE]: image of partition 'a': 'a.bin' (4096 bytes) at offset 0x7ffffff0: 2048.1 MiB of memory are needed, there are 2 GiB\n"
+        "  note: s.yaml:5:3: its memory is given here\n"
+        "  fix: a guest on x86 has no more than 2 GiB below its hole for registers: use smaller files"]
+    assert make(pc(16 * GIB), high).partitions[0].entry == 2 * GIB - 4096
+
+
+def test_fixed_memory_may_be_larger_than_the_hole_allows() -> None:
+    plan = make(pc(16 * GIB), guest("a", [0], 3 * GIB, memory=dict(physical=5 * GIB)))
+    assert [(m.ipa, m.pa, m.size) for m in plan.partitions[0].ram] == [(0, 5 * GIB, 2 * GIB), (4 * GIB, 7 * GIB, GIB)]
+
+
 # ---------------------------------------------------------------- what is shown
 
 def shown() -> Plan:
@@ -195,6 +210,14 @@ def test_rows() -> None:
         ("/timer@40", view.HYPERVISOR), ("/rtc@70", view.FREE), ("/serial@2f8", 0), ("/serial@3f8", view.HYPERVISOR),
         ("/fw-cfg@510", view.FREE), ("/timer@608", view.HYPERVISOR)]
     assert not any(r.of_core for r in view.irq_rows(plan))
+
+
+def test_report() -> None:
+    words = page(shown())
+    for word in ("start of other cores", "APIC ID 2", "/serial@2f8 (I/O ports)", "virtual UART (I/O ports)", "port 0x3f8", "line",
+                 "alarm and clock", "0x2f8-0x2ff"):
+        assert word in words, word
+    assert "MPIDR" not in words and "INTID" not in words
 
 
 def test_plan_json() -> None:
