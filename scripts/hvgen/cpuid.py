@@ -3,7 +3,8 @@
 
 A guest's core is a whole physical core of the kind that it is, so the default is to say what it is.
 Hidden is what needs a register or a mode that the guest does not get, what would let it find out about
-or disturb others, and what belongs to whoever runs the machine (power, temperature, machine checks).
+or disturb others, and what belongs to whoever runs the machine (power, temperature).  Machine checks show, with no
+banks (msrs.py): a guest then sets CR4.MCE, and one that happens is an exit rather than a shutdown.
 A leaf or a feature that is not named here is hidden.
 
 Sources: SDM 2A, CPUID instruction (tables 3-8 to 3-34); APM 3, appendix E; KVM, the kernel's
@@ -68,9 +69,8 @@ FEATURES: dict[tuple[int, str], list[Feature]] = {
         *_hide("no register for it", "CNXT_ID 10 XTPR 14 DCA 18"),
     ],
     (0x1, "edx"): [
-        *_keep("FPU 0 VME 1 DE 2 PSE 3 TSC 4 MSR 5 PAE 6 CX8 8 APIC 9 SEP 11 MTRR 12 PGE 13 CMOV 15 PAT 16 PSE36 17 CLFSH 19 "
-               "MMX 23 FXSR 24 SSE 25 SSE2 26 SS 27 HTT 28"),
-        *_hide("machine checks are the hypervisor's: a guest could neither contain nor repair one", "MCE 7 MCA 14"),
+        *_keep("FPU 0 VME 1 DE 2 PSE 3 TSC 4 MSR 5 PAE 6 MCE 7 CX8 8 APIC 9 SEP 11 MTRR 12 PGE 13 MCA 14 CMOV 15 PAT 16 PSE36 17 "
+               "CLFSH 19 MMX 23 FXSR 24 SSE 25 SSE2 26 SS 27 HTT 28"),
         *_hide("no debug store", "DS 21"),
         *_hide("power and temperature are the board's", "ACPI 22 TM 29 PBE 31"),
         *_hide("the machine's serial number", "PSN 18"),
@@ -117,9 +117,8 @@ FEATURES: dict[tuple[int, str], list[Feature]] = {
         *_hide("MWAITX could enter states in which the timer stops", "MWAITX 29"),
     ],
     (0x80000001, "edx"): [
-        *_keep("FPU 0 VME 1 DE 2 PSE 3 TSC 4 MSR 5 PAE 6 CX8 8 APIC 9 SYSCALL 11 MTRR 12 PGE 13 CMOV 15 PAT 16 PSE36 17 NX 20 "
-               "MMXEXT 22 MMX 23 FXSR 24 FFXSR 25 PAGE1GB 26 RDTSCP 27 LM 29 3DNOWEXT 30 3DNOW 31"),
-        *_hide("machine checks are the hypervisor's", "MCE 7 MCA 14"),
+        *_keep("FPU 0 VME 1 DE 2 PSE 3 TSC 4 MSR 5 PAE 6 MCE 7 CX8 8 APIC 9 SYSCALL 11 MTRR 12 PGE 13 MCA 14 CMOV 15 PAT 16 PSE36 17 "
+               "NX 20 MMXEXT 22 MMX 23 FXSR 24 FFXSR 25 PAGE1GB 26 RDTSCP 27 LM 29 3DNOWEXT 30 3DNOW 31"),
     ],
     (0x80000007, "edx"): [
         *_set("nobody changes the frequency of the TSC, or stops it", "INVARIANT_TSC 8"),
