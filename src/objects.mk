@@ -45,6 +45,10 @@ obj-$(CONFIG_X86) += arch/x86/insn.o
 obj-$(CONFIG_X86) += arch/x86/msr.o
 obj-$(CONFIG_SVM) += arch/x86/svm/run.o
 obj-$(CONFIG_SVM) += arch/x86/svm/svm.o
+obj-$(CONFIG_VMX) += arch/x86/vmx/run.o
+obj-$(CONFIG_VMX) += arch/x86/vmx/vmx.o
+obj-$(CONFIG_VMX) += arch/x86/vmx/guest.o
+obj-$(CONFIG_VMX) += arch/x86/vmx/exit.o
 
 # vmm.h's inline part is the vendor's.
 vendor-$(CONFIG_SVM) := svm

@@ -220,8 +220,7 @@ trampoline_end:
 
 /*
  * Vectors 0..31 have a stub each, 16 bytes apart from trap_stubs; every other vector is an interrupt that a
- * guest left behind in its local APIC (apic_reset). An NMI is a kick: if it comes between vmm_wait_nmi's
- * first instruction and its HLT, the HLT is skipped.
+ * guest left behind in its local APIC (apic_reset). An NMI is a kick, own_nmi the vendor's (svm/, vmx/).
  */
     .balign 16
     .globl trap_stubs
@@ -249,21 +248,6 @@ trap_interrupt:
     wrmsr
     pop     %rdx
     pop     %rcx
-    pop     %rax
-    iretq
-
-own_nmi:
-    push    %rax
-    push    %rcx
-    lea     nmi_wait(%rip), %rax
-    mov     16(%rsp), %rcx
-    cmp     %rax, %rcx
-    jb      1f
-    lea     nmi_wait_end(%rip), %rax
-    cmp     %rax, %rcx
-    jae     1f
-    mov     %rax, 16(%rsp)
-1:  pop     %rcx
     pop     %rax
     iretq
 
@@ -319,6 +303,8 @@ idt_end:
 
     .section .bss.emergency, "aw", @nobits
     .balign 16
+    .globl emergency_stack
+emergency_stack:
     .space  EMERGENCY_SIZE
     .globl emergency_stack_top
 emergency_stack_top:

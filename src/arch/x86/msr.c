@@ -9,7 +9,7 @@
 #include "vmm.h"
 #include "x86.h"
 
-#define EFER_GUEST  (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR)
+#define EFER_GUEST  (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 
 static const struct layout_msr *policy_of(uint32_t msr)
 {

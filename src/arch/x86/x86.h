@@ -39,7 +39,6 @@
 #define EFER_LMA   (UINT64_C(1) << 10)
 #define EFER_NXE   (UINT64_C(1) << 11)
 #define EFER_SVME  (UINT64_C(1) << 12)
-#define EFER_FFXSR (UINT64_C(1) << 14)
 
 #define PAT_RESET  UINT64_C(0x0007040600070406)  /* what the generator's page attributes count on */
 

@@ -153,8 +153,8 @@ leaf:
     call    exit_cpuid
     jmp     enter_short
 
-/* void vmm_wait_nmi(void): the handler skips the HLT if the NMI came before it (head.S). */
-    .globl vmm_wait_nmi, nmi_wait, nmi_wait_end
+/* void vmm_wait_nmi(void): the handler skips the HLT if the NMI came before it. */
+    .globl vmm_wait_nmi
 vmm_wait_nmi:
 nmi_wait:
     stgi
@@ -162,6 +162,22 @@ nmi_wait:
 nmi_wait_end:
     clgi
     ret
+
+    .globl own_nmi
+own_nmi:
+    push    %rax
+    push    %rcx
+    lea     nmi_wait(%rip), %rax
+    mov     16(%rsp), %rcx
+    cmp     %rax, %rcx
+    jb      1f
+    lea     nmi_wait_end(%rip), %rax
+    cmp     %rax, %rcx
+    jae     1f
+    mov     %rax, 16(%rsp)
+1:  pop     %rcx
+    pop     %rax
+    iretq
 
 /* void svm_take_nmi(void): one that waits behind the global interrupt flag goes through its handler. */
     .globl svm_take_nmi
