@@ -25,7 +25,7 @@ endif
 GUEST_CC ?= $(CROSS_COMPILE)gcc
 GUEST_OBJCOPY ?= $(CROSS_COMPILE)objcopy
 
-GUESTS := hello victim memtest $(if $(filter arm64,$(ARCH)),probe devtest attacker)
+GUESTS := hello victim memtest attacker $(if $(filter arm64,$(ARCH)),probe devtest)
 GUEST_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 GUEST_OUT := $(O)/guests
 
