@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Optional
 
@@ -15,7 +16,7 @@ from test_hardware import ROOT, board as arm_board, compile_dts, device, folder,
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from hvgen import hardware, hardware_x86, newboard  # noqa: E402
+from hvgen import hardware, hardware_x86, newboard, place  # noqa: E402
 from hvgen.boardfile import BoardFile  # noqa: E402
 from hvgen.diag import Refused, render  # noqa: E402
 from hvgen.model import Hardware, Interrupt, IoApic, Out, Region, Span  # noqa: E402
@@ -299,6 +300,73 @@ def test_the_board_has_the_functions_and_ports_of_qemu() -> None:
     for first, last in ranges:
         region = Region(int(first, 16), int(last, 16) + 1 - int(first, 16))
         assert any(r.base <= region.base and region.end <= r.end for d in hw.devices for r in d.ports), region
+
+
+class Firmware:
+    """What SeaBIOS says about the machine of a board folder: its memory map, its ACPI tables."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        words = shlex.split((ROOT / "boards" / name / "qemu.args").read_text(), comments=True)
+        if shutil.which(words[0]) is None:
+            pytest.skip(f"{words[0]} is not installed")
+        log, ram = folder / "seabios.log", folder / "ram.bin"
+        command = ["timeout", "60", *words, "-display", "none", "-serial", "null", "-serial", "null", "-monitor", "stdio",
+                   "-debugcon", f"file:{log}", "-global", "isa-debugcon.iobase=0x402"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as qemu:
+            assert qemu.stdin is not None
+            while qemu.poll() is None and "e820 map has" not in (log.read_text() if log.exists() else ""):
+                time.sleep(0.1)
+            time.sleep(0.2)
+            qemu.communicate(f"pmemsave 0x7ff00000 0x100000 \"{ram}\"\nquit\n")
+        self.map = [(Region(int(a, 16), int(b, 16) - int(a, 16)), kind) for a, b, kind in
+                    re.findall(r"^ +\d+: ([0-9a-f]+) - ([0-9a-f]+) = \d+ (\w+)", log.read_text(), re.M)]
+        self.ram = ram.read_bytes()
+
+    def table(self, signature: bytes) -> bytes:
+        for found in re.finditer(re.escape(signature), self.ram):
+            size = int.from_bytes(self.ram[found.start() + 4:found.start() + 8], "little")
+            table = self.ram[found.start():found.start() + size]
+            if 36 <= size == len(table) and sum(table) % 256 == 0:
+                return table
+        raise AssertionError(f"there is no {signature!r}")
+
+
+def madt_entries(table: bytes) -> list[bytes]:
+    """ACPI 6.5 5.2.12: after 44 bytes, entries that begin with type and length."""
+    found, at = [], 44
+    while at < len(table):
+        found.append(table[at:at + table[at + 1]])
+        at += table[at + 1]
+    return found
+
+
+@pytest.mark.parametrize("name", ["qemu-q35", "qemu-q35-1t"])
+def test_the_boards_are_what_their_firmware_says(name: str, tmp_path: Path) -> None:
+    firmware, hw = Firmware(name, tmp_path), hardware.load_board(name, str(ROOT))
+    assert hw.pc and hw.pc.ioapic and hw.uart
+    free = [region for region, kind in firmware.map if kind == "RAM"]
+    for bank in hw.memory:                           # all RAM that is not reserved in board.yaml is free
+        for piece in place.subtract([bank], [region for region, _ in hw.reserved]):
+            assert place.inside(piece, free), piece
+    entries = madt_entries(firmware.table(b"APIC"))
+    assert [e[3] for e in entries if e[0] == 0 and e[4] & 1] == [c.mpidr for c in hw.cpus]
+    assert [int.from_bytes(e[4:8], "little") for e in entries if e[0] == 1] == [hw.pc.ioapic.region.base]
+    lines = {e[3]: (int.from_bytes(e[4:8], "little"), e[8]) for e in entries if e[0] == 2}
+    assert lines[0] == (hw.pc.ioapic.pit_line, 0)
+    assert lines[9] == (9, 0x0d) and device(hw, "/power@600").interrupts == (Interrupt(9, 4),)     # high level
+    facp = firmware.table(b"FACP")
+    assert [int.from_bytes(facp[at:at + 4], "little") for at in (64, 76)] == [hw.pc.off[0].port, hw.pc.pm_timer]
+    assert int.from_bytes(facp[120:128], "little") == hw.pc.reset[0].port
+    assert int.from_bytes(firmware.table(b"MCFG")[44:52], "little") == device(hw, "pci").regs[0].base
+
+
+def test_the_example_of_the_porting_guide(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "porting.md").read_text().partition("## 9. A PC")[2]
+    dts, yaml = (re.search(rf"^```{kind}\n(.*?)^```", text, re.M | re.S) for kind in ("dts", "yaml"))
+    assert dts and yaml
+    hw = hardware.load_board(str(folder(tmp_path, yaml[1], dts[1])), str(ROOT))
+    assert [c.mpidr for c in hw.cpus] == [0, 2] and hw.uart and hw.uart.intid == 4
+    assert hw.pc and hw.pc.pm_timer == 0x608 and hw.pc.off == (Out(0x604, 2, 0x2000),)
 
 
 # ---------------------------------------------------------------- board-from-dtb
