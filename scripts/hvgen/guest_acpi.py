@@ -135,7 +135,7 @@ def device(d: PnpDevice) -> bytes:
 def dsdt(devices: Sequence[PnpDevice]) -> bytes:
     body = name("_S5", package((S5, 0, 0, 0)))
     if devices:
-        inside = b"\\_SB_" + b"".join(device(d) for d in devices)
+        inside = b"_SB_" + b"".join(device(d) for d in devices)
         body += b"\x10" + pkg_length(inside) + inside
     return table(b"DSDT", 2, body)
 
