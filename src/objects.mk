@@ -35,6 +35,7 @@ obj-$(CONFIG_X86) += arch/x86/head.o
 obj-$(CONFIG_X86) += arch/x86/boot.o
 obj-$(CONFIG_X86) += arch/x86/board.o
 obj-$(CONFIG_X86) += arch/x86/core.o
+obj-$(CONFIG_X86) += arch/x86/memory.o
 obj-$(CONFIG_X86) += arch/x86/clock.o
 obj-$(CONFIG_X86) += arch/x86/apic.o
 obj-$(CONFIG_X86) += arch/x86/icr.o
