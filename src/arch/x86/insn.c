@@ -99,17 +99,12 @@ uint32_t insn_fetch(const struct cpu *cpu, uint8_t *bytes, bool *code64)
 
 /* ---------------------------------------------------------------- decoding */
 
-/* Bytes of ModRM, SIB and displacement (SDM 2A 2.1.5), or 0 for a register operand. */
+/* Bytes of ModRM, SIB and displacement (SDM 2A 2.1.5), or 0 for a register operand. There is one byte or more. */
 static uint32_t modrm_length(const uint8_t *bytes, uint32_t left)
 {
-    uint32_t mod, rm, length = 1;
+    uint32_t mod = bytes[0] >> 6, rm = bytes[0] & 7u, length = 1;
 
-    if (left < 2) {
-        return 0;
-    }
-    mod = bytes[0] >> 6;
-    rm = bytes[0] & 7u;
-    if (mod == 3u) {
+    if (mod == 3u || (rm == 4u && left < 2)) {
         return 0;
     }
     if (rm == 4u) {
