@@ -14,6 +14,7 @@ from typing import Optional, Sequence
 import pytest
 import samples
 import walker
+from contract import offsets
 from elftools.elf.elffile import ELFFile
 from hvgen import emit_arm64, emit_c, generate, image, tables
 from hvgen.diag import Failed
@@ -25,6 +26,7 @@ WARN = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict
 FLAGS = [*WARN, "-std=c11", "-O2", "-ffreestanding", "-fno-pic", "-fno-pie", f"-I{ROOT}/src/include"]
 GCC = ["aarch64-linux-gnu-gcc"]
 CLANG = ["clang", "--target=aarch64-linux-gnu"]
+AT = offsets("layout.partitions", "layout_partition", "layout_partition.images")
 HEAD = '.section .head,"ax"\n.globl _head\n_head: b _head\n'
 
 
@@ -102,9 +104,9 @@ def test_compiles_without_a_warning(compiler: list[str], tmp_path: Path) -> None
 
 def test_tables_of_the_elf_map_what_the_plan_says(linked: Linked) -> None:
     memory = Memory(linked.elf)
-    partitions = memory.read(memory.symbols["layout"] + 112)
+    partitions = memory.read(memory.symbols["layout"] + AT["layout.partitions"])
     for part in linked.plan.partitions:
-        at = partitions + part.index * 272
+        at = partitions + part.index * AT["layout_partition"]
         assert memory.bytes(memory.read(at), len(part.name) + 1) == part.name.encode() + b"\0"
         vttbr, vtcr = memory.read(at + 8), memory.read(at + 16)
         assert vttbr >> 48 == part.vmid
@@ -115,7 +117,8 @@ def test_tables_of_the_elf_map_what_the_plan_says(linked: Linked) -> None:
 def test_images_are_where_the_layout_says(linked: Linked) -> None:
     memory = Memory(linked.elf)
     part = linked.plan.partitions[1]
-    images = memory.read(memory.read(memory.symbols["layout"] + 112) + 272 + 80)
+    partitions = memory.read(memory.symbols["layout"] + AT["layout.partitions"])
+    images = memory.read(partitions + AT["layout_partition"] + AT["layout_partition.images"])
     source, target, size = (memory.read(images + 8 * i) for i in range(3))
     assert source % 16 == 0 and size == 1008 and target == part.blobs[0].pa
     assert memory.bytes(source, size) == (bytes(range(251)) * 5)[3:1004] + bytes(7)
