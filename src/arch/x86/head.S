@@ -112,6 +112,12 @@ entry64:
     mov     %esi, %r13d
     mov     %edi, %r12d
     mov     $emergency_stack_top, %esp
+    mov     $MSR_EFER, %ecx             /* UEFI may come with neither NX nor write protection */
+    rdmsr
+    or      $EFER_BITS, %eax
+    wrmsr
+    mov     $CR0_BITS, %eax
+    mov     %rax, %cr0
     mov     $1f, %edx
     jmp     find_core                   /* ebp: index of this core, or layout.cpu_count */
 1:
@@ -219,14 +225,15 @@ trampoline_end:
 /* ---------------------------------------------------------------- exceptions of the hypervisor */
 
 /*
- * Vectors 0..31 have a stub each, 16 bytes apart from trap_stubs; every other vector is an interrupt that a
- * guest left behind in its local APIC (apic_reset). An NMI is a kick, own_nmi the vendor's (svm/, vmx/).
+ * Vectors 0..15 have a stub each, 16 bytes apart from trap_stubs; every other vector is an interrupt that a
+ * guest left behind in its local APIC (apic_reset), which takes any number from 16 on. The exceptions above 15
+ * cannot happen: CR0 and CR4 leave x87, SSE, alignment and machine checks off. An NMI is a kick, own_nmi the vendor's (svm/, vmx/).
  */
     .balign 16
     .globl trap_stubs
 trap_stubs:
     .set    number, 0
-    .rept   32
+    .rept   16
     .org    trap_stubs + 16 * number
     .if     number == 2
     jmp     own_nmi
@@ -236,7 +243,7 @@ trap_stubs:
     .endif
     .set    number, number + 1
     .endr
-    .org    trap_stubs + 16 * 32
+    .org    trap_stubs + 16 * 16
     .globl trap_interrupt
 trap_interrupt:
     push    %rax
@@ -292,12 +299,12 @@ idt_pointer:
     .endm
 idt:
     .set    number, 0
-    .rept   32
+    .rept   16
     gate    _trap_low, (16 * number)
     .set    number, number + 1
     .endr
-    .rept   224
-    gate    _trap_low, 512
+    .rept   240
+    gate    _trap_low, (16 * 16)
     .endr
 idt_end:
 
