@@ -3,9 +3,9 @@
 
 A guest's core is a whole physical core of the kind that it is, so the default is to say what it is.
 Hidden is what needs a register or a mode that the guest does not get, what would let it find out about
-or disturb others, and what belongs to whoever runs the machine (power, temperature).  Machine checks show, with no
-banks (msrs.py): a guest then sets CR4.MCE, and one that happens is an exit rather than a shutdown.
-A leaf or a feature that is not named here is hidden.
+or disturb others, and what belongs to whoever runs the machine (power, temperature).  A leaf or a
+feature that is not named here is hidden.  Machine checks show, with no banks (msrs.py): a guest then sets
+CR4.MCE, and one that happens is an exit rather than a shutdown.
 
 Sources: SDM 2A, CPUID instruction (tables 3-8 to 3-34); APM 3, appendix E; KVM, the kernel's
 Documentation/virt/kvm/x86/cpuid.rst.
@@ -21,21 +21,21 @@ Words = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class Leaf:
-    number: int
-    what: str
-    keep: Words
-    set: Words
-    hidden: tuple[str, ...]            # "name: reason", for people
-
-
-@dataclass(frozen=True)
 class Feature:
     """One feature bit. state: keep, hide or set."""
     bit: int
     name: str
     state: str
     why: str = ""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    number: int
+    what: str
+    keep: Words
+    set: Words
+    hidden: tuple[Feature, ...]
 
 
 def _bits(state: str, why: str, names: str) -> list[Feature]:
@@ -139,7 +139,7 @@ FEATURES: dict[tuple[int, str], list[Feature]] = {
     ],
 }
 
-# What is no list of feature bits: None, all hidden; or the registers that are native.
+# Number, what it is about, and the registers that are native; the others have FEATURES or are hidden.
 LEAVES: tuple[tuple[int, str, str], ...] = (
     (0x0, "vendor", "eax ebx ecx edx"),
     (0x1, "family, model, features", "eax ebx"),
@@ -215,12 +215,13 @@ def _mask(features: list[Feature], state: str) -> int:
 
 
 def _leaf(number: int, what: str, native: str) -> Leaf:
-    keep, sets, hidden = [], [], []
+    keep, sets = [], []
+    hidden: list[Feature] = []
     for i, register in enumerate(REGISTERS):
         features = FEATURES.get((number, register), [])
         keep.append(ALL if register in native.split() else _mask(features, "keep"))
         sets.append(SET.get(number, (0, 0, 0, 0))[i] | _mask(features, "set"))
-        hidden += [f"{f.name}: {f.why}" for f in sorted(features, key=lambda f: f.bit) if f.state == "hide"]
+        hidden += [f for f in sorted(features, key=lambda f: f.bit) if f.state == "hide"]
     return Leaf(number, what, (keep[0], keep[1], keep[2], keep[3]), (sets[0], sets[1], sets[2], sets[3]), tuple(hidden))
 
 

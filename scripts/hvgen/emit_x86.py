@@ -2,6 +2,7 @@
 """The parts of layout.c and tables.c that only x86 has."""
 from __future__ import annotations
 
+import textwrap
 from typing import Sequence
 
 from . import cpuid, msrs
@@ -95,6 +96,10 @@ def _cpuid() -> list[str]:
     out = ["/* Guests read (native & keep) | set; eax, ebx, ecx, edx. */",
            "static const struct layout_cpuid cpuid[] = {"]
     for leaf in cpuid.POLICY.leaves:
+        names = ", ".join(f.name for f in leaf.hidden)
+        if names:
+            out += textwrap.wrap(names, 118, initial_indent="    /* hidden: ", subsequent_indent="     * ")
+            out[-1] += " */"
         parts = [f".keep = {_words(leaf.keep)}"] if any(leaf.keep) else []
         parts += [f".set = {_words(leaf.set)}"] if any(leaf.set) else []
         out.append(f"    {{ {', '.join(parts) or '.keep = { 0 }'} }},  /* {leaf.number:#x}: {c_comment(leaf.what)} */")
