@@ -34,6 +34,8 @@ uint32_t apic_id(void)
 
 void apic_send(uint64_t target, uint32_t mode, uint32_t vector)
 {
+    /* A write of an x2APIC register waits for no other: what the target is to find must be there (SDM 3 11.12.3). */
+    __asm__ volatile("mfence; lfence" : : : "memory");
     wrmsr(MSR_X2APIC_ICR, target << 32 | ICR_ASSERT | mode << 8 | vector);
 }
 

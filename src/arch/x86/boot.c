@@ -89,7 +89,8 @@ void boot_protect(void)
 {
     struct cpuid features = cpuid(0, 0).reg[0] >= 7u ? cpuid(7, 0) : (struct cpuid){ { 0 } };
 
-    write_cr4(read_cr4() | ((features.reg[1] & LEAF_7_SMEP) != 0 ? CR4_SMEP : 0) |
+    /* Whatever firmware left goes: global pages in its translations, machine checks. */
+    write_cr4(CR4_PAE | ((features.reg[1] & LEAF_7_SMEP) != 0 ? CR4_SMEP : 0) |
               ((features.reg[1] & LEAF_7_SMAP) != 0 ? CR4_SMAP : 0) |
               ((features.reg[2] & LEAF_7_UMIP) != 0 ? CR4_UMIP : 0));
     wrmsr(MSR_PAT, PAT_RESET);

@@ -227,7 +227,8 @@ trampoline_end:
 /*
  * Vectors 0..15 have a stub each, 16 bytes apart from trap_stubs; every other vector is an interrupt that a
  * guest left behind in its local APIC (apic_reset), which takes any number from 16 on. The exceptions above 15
- * cannot happen: CR0 and CR4 leave x87, SSE, alignment and machine checks off. An NMI is a kick, own_nmi the vendor's (svm/, vmx/).
+ * cannot happen: no floating point here, and CR0 and CR4 leave alignment and machine checks off (boot_protect).
+ * An NMI is a kick, own_nmi the vendor's (svm/, vmx/).
  */
     .balign 16
     .globl trap_stubs
