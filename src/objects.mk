@@ -56,6 +56,11 @@ vendor-$(CONFIG_SVM) := svm
 vendor-$(CONFIG_VMX) := vmx
 CPPFLAGS += $(if $(CONFIG_X86),-Isrc/arch/x86 -Isrc/arch/x86/$(vendor-y))
 
+obj-$(CONFIG_POOLS) += core/pool.o
+obj-$(CONFIG_POOLS) += core/sched_rtds.o
+pools-$(CONFIG_ARM64) := arch/arm64/pool.o arch/arm64/context.o
+obj-$(CONFIG_POOLS) += $(pools-y)
+
 efi-$(CONFIG_ARM64) := arch/arm64/efi_leave.o arch/arm64/efi_refusal.o
 efi-$(CONFIG_X86) := arch/x86/efi_leave.o arch/x86/efi_refusal.o
 obj-$(CONFIG_EFI) += core/efi.o $(efi-y)

@@ -8,6 +8,7 @@
 #include <hv/board_check.h>
 #include <hv/console.h>
 #include <hv/layout.h>
+#include <hv/partition.h>
 #include <hv/types.h>
 
 #define FDT_MAGIC       0xd00dfeedu
@@ -251,7 +252,7 @@ static void require_all(const struct survey *survey)
         if ((survey->cpus_seen >> i & 1u) == 0) {
             panic("this is not the board of the layout: %s needs the core with MPIDR 0x%lx, which the "
                   "firmware's devicetree does not have",
-                  layout.partitions[layout.cpus[i].partition].name, layout.cpus[i].mpidr);
+                  layout_cpu_owner(i), layout.cpus[i].mpidr);
         }
     }
 }

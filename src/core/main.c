@@ -3,8 +3,10 @@
 #include <hv/arch.h>
 #include <hv/board_check.h>
 #include <hv/console.h>
+#include <hv/features.h>
 #include <hv/main.h>
 #include <hv/partition.h>
+#include <hv/pool.h>
 
 void main_early(const void *dtb, uint64_t mpidr)
 {
@@ -23,6 +25,9 @@ void main_first_core(uint32_t cpu)
     console_share();
     print("%s\n", layout.banner);
     partition_start_all();
+    if (HV_POOLS) {
+        pool_init();
+    }
     arch_start_cores();
     if (cpu >= layout.cpu_count) {
         arch_halt();
@@ -34,6 +39,9 @@ void main_core(uint32_t cpu)
 {
     if (layout.console_irq != 0 && cpu == layout.console_cpu) {
         console_input_on();
+    }
+    if (HV_POOLS && layout.cpus[cpu].pool != 0) {
+        pool_main(cpu);
     }
     vcpu_wait(arch_vcpu(cpu));
 }

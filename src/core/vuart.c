@@ -27,10 +27,10 @@
 #define REG_COUNT  8u   /* IBRD .. DMACR that only have to read back: 0x20 .. 0x3c */
 
 struct vuart {
+    struct vuart_fifo fifo;
     uint32_t cleared;              /* value of fifo.head when the guest last cleared INT_RX */
     uint32_t mask, raw_tx;         /* IMSC; INT_TX from a write until it is cleared */
     uint32_t control[REG_COUNT];   /* registers 0x20..0x3c that have no effect here */
-    struct vuart_fifo fifo;
 };
 
 static struct vuart vuarts[LAYOUT_MAX_PARTITIONS] HV_LATE;

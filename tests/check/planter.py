@@ -49,7 +49,7 @@ Partition = structure(
     ("memory_count", U32), ("image_count", U32), ("on_fault", U32), ("sgi_base", U64), ("sgi_mask", U32), ("sgi_shift", U32),
     ("vuart_base", U64), ("vuart_intid", U32), ("vuart_reserved", U32), ("ppi_mask", U32), ("yaml_line", U32), ("spi", U32 * 32),
     ("doorbells", U64), ("doorbell_count", U32), ("monitor", U32), ("restart_limit", U32), ("watchdog_intid", U32),
-    ("restart_window_ns", U64), ("watchdog", U64))
+    ("restart_window_ns", U64), ("watchdog", U64), ("more", U64))
 Device = structure("Device", ("base", U64), ("size", U64), ("name", U64), ("owner", U16), ("reserved", U16), ("yaml_line", U32))
 Gic = structure("Gic", ("dist", U64), ("dist_size", U64), ("redist", U64 * 4), ("redist_size", U64 * 4), ("redist_count", U32),
                 ("version", U32), ("redist_stride", U32), ("maintenance", U32), ("reserved", U32 * 2), ("cpu", U64), ("hyp", U64),
@@ -62,7 +62,7 @@ Layout = structure("Layout", ("magic", U64), ("version", U32), ("cpu_count", U32
                    ("pa_bits", U32), ("conduit", U32), ("console_cpu", U32), ("console_irq", U32), ("vtimer_intid", U32),
                    ("ptimer_intid", U32), ("htimer_intid", U32), ("slot_count", U32), ("cpus", U64), ("partitions", U64),
                    ("devices", U64), ("gic", Gic), ("uart", Uart), ("pools", U64), ("pool_count", U32), ("reserved", U32))
-assert (ctypes.sizeof(Partition), ctypes.sizeof(Gic), ctypes.sizeof(Uart), ctypes.sizeof(Layout)) == (312, 128, 136, 408)
+assert (ctypes.sizeof(Partition), ctypes.sizeof(Gic), ctypes.sizeof(Uart), ctypes.sizeof(Layout)) == (320, 128, 136, 408)
 
 
 

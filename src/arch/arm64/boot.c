@@ -82,7 +82,7 @@ void arch_start_cores(void)
                                (uint64_t)(uintptr_t)&secondary_entry, i);
         if (result != PSCI_SUCCESS) {
             panic("the firmware refused to start the core with MPIDR 0x%lx for %s: PSCI error -%lu",
-                  layout.cpus[i].mpidr, layout.partitions[layout.cpus[i].partition].name, -result);
+                  layout.cpus[i].mpidr, layout_cpu_owner(i), -result);
         }
     }
 }

@@ -2,9 +2,11 @@
 /* A core: its EL2 controls, its vcpu's registers at reset, waiting and being woken. */
 #include <hv/arch.h>
 #include <hv/console.h>
+#include <hv/pool.h>
 
 #include "gic.h"
 #include "init.h"
+#include "pool.h"
 #include "psci.h"
 #include "sysreg.h"
 #include "vgic.h"
@@ -26,6 +28,8 @@
 #define SMCR_EL2            S3_4_C1_C2_6
 #define SMPRI_TPIDR2        UINT64_C(0x00c0000000000000)  /* nSMPRI, nTPIDR2: 1 does not trap */
 #define HCRX_MSCEN          (UINT64_C(1) << 11)
+
+#define MDCR_TRAP_ALL       UINT64_C(0xe60)  /* TDRA, TDOSA, TDA, TPM, TPMCR: no debugging, no PMU */
 
 #define TIMER_MASKED        UINT64_C(0)
 
@@ -61,18 +65,15 @@ static void open_extensions(void)
     }
 }
 
-void cpu_init(uint32_t index)
+/* The vcpu that the core belongs to. */
+static inline void pinned_init(struct cpu *cpu, uint32_t index)
 {
-    struct cpu *cpu = cpu_at(index);
     const struct layout_cpu *core = &layout.cpus[index];
     const struct layout_partition *part = &layout.partitions[core->partition];
-    uint64_t hcr = HCR_GUEST;
 
-    sysreg_write(tpidr_el2, (uint64_t)(uintptr_t)cpu);
     vcpu_init(&cpu->vcpu, index);
     cpu->direct = part->irq_mode == LAYOUT_IRQ_DIRECT;
     cpu->vgic.dist = vgic_dist(part);
-    cpu->vgic.redist = core->redist.raw + GICR_SGI_BASE;
     cpu->vgic.lr_mask = ((2u << (sysreg_read(ICH_VTR_EL2) & 0x1fu)) - 1u) & ((1u << MAX_LRS) - 1u);
     cpu->sgi_forbidden = UINT64_MAX;
     if (cpu->direct && part->sgi.mask != 0) {
@@ -80,21 +81,37 @@ void cpu_init(uint32_t index)
         cpu->sgi_base = part->sgi.base;
         cpu->sgi_shift = part->sgi.shift;
     }
+    sysreg_write(vttbr_el2, part->vttbr);
+    sysreg_write(vtcr_el2, part->vtcr);
+    sysreg_write(vmpidr_el2, part->vcpus[core->vcpu].vmpidr);
+}
+
+void cpu_init(uint32_t index)
+{
+    struct cpu *cpu = cpu_at(index);
+    uint64_t hcr = HCR_GUEST;
+
+    sysreg_write(tpidr_el2, (uint64_t)(uintptr_t)cpu);
+    cpu->vgic.redist = layout.cpus[index].redist.raw + GICR_SGI_BASE;
+    if (HV_POOLS && layout.cpus[index].pool != 0) {
+        pool_core_init(index);
+    } else {
+        pinned_init(cpu, index);
+    }
     if (!cpu->direct) {
         hcr |= HCR_IMO | HCR_FMO;
     }
     if (bits(sysreg_read(id_aa64pfr1_el1), 11, 8) >= 2) {
         hcr |= HCR_ATA;
     }
+    hcr |= HV_POOLS && cpu->pooled ? HCR_TWI : 0;
     sysreg_write(hcr_el2, hcr);
-    sysreg_write(vttbr_el2, part->vttbr);
-    sysreg_write(vtcr_el2, part->vtcr);
     sysreg_write(vpidr_el2, sysreg_read(midr_el1));
-    sysreg_write(vmpidr_el2, part->vcpus[core->vcpu].vmpidr);
     sysreg_write(cnthctl_el2, CNTHCTL_GUEST);
     sysreg_write(cnthp_ctl_el2, 0);
     sysreg_write(hstr_el2, 0);
-    sysreg_write(mdcr_el2, bits(sysreg_read(pmcr_el0), 15, 11));  /* HPMN: all counters are the guest's */
+    sysreg_write(mdcr_el2, bits(sysreg_read(pmcr_el0), 15, 11) |  /* HPMN: all counters are the guest's */
+                           (HV_POOLS && cpu->pooled ? MDCR_TRAP_ALL : 0));
     open_extensions();
     isb();
     __asm__ volatile("tlbi vmalls12e1" : : : "memory");
@@ -148,6 +165,10 @@ void arch_kick(uint32_t index)
 {
     const struct layout_cpu *core = &layout.cpus[index];
 
+    if (HV_POOLS && index >= layout.cpu_count) {
+        pool_wake(index);
+        return;
+    }
     if (!cpu_at(index)->direct) {
         gic_send_sgi(core->mpidr, GIC_KICK_VIRTUAL);
         return;
@@ -161,7 +182,7 @@ void arch_kick(uint32_t index)
 
 void arch_wait_begin(struct vcpu *vcpu)
 {
-    if (!cpu_of(vcpu)->direct) {
+    if (!cpu_of(vcpu)->direct && !(HV_POOLS && cpu_of(vcpu)->pooled)) {
         gic_mask_guest(true);
     }
 }
@@ -175,6 +196,14 @@ void arch_wait(struct vcpu *vcpu, bool sleep)
 {
     struct cpu *cpu = cpu_of(vcpu);
 
+    if (HV_POOLS && cpu->pooled) {
+        if (sleep) {
+            pool_block(vcpu, UINT64_MAX);
+        } else {
+            pool_interrupt(cpu);
+        }
+        return;
+    }
     if (cpu->direct) {
         if (sleep) {
             wfe();
@@ -194,6 +223,10 @@ void arch_alarm(uint64_t ns)
 {
     uint64_t ticks = ns * (sysreg_read(cntfrq_el0) / 1000u) / UINT64_C(1000000);
 
+    if (HV_POOLS && cpu_here()->pooled) {
+        pool_alarm(ns != 0 ? sysreg_read(cntpct_el0) + ticks : UINT64_MAX);
+        return;
+    }
     sysreg_write(cnthp_cval_el2, sysreg_read(cntpct_el0) + ticks);
     sysreg_write(cnthp_ctl_el2, ns != 0 ? 1 : 0);
     isb();

@@ -3,16 +3,25 @@
 #ifndef ARM64_CPU_H
 #define ARM64_CPU_H
 
+#include <hv/features.h>
+
 #define CPU_SGI_FORBIDDEN  0x100  /* offsets that vectors.S uses; asserted below */
 #define CPU_SGI_BASE       0x108
 #define CPU_SGI_SHIFT      0x110
+#if HV_POOLS
+#define CPU_SIZE           0x700  /* with the context of a vcpu of a pool */
+#else
 #define CPU_SIZE           0x200
+#endif
 
 #ifndef __ASSEMBLER__
 
 #include <hv/layout.h>
 #include <hv/partition.h>
 #include <hv/types.h>
+
+#include "context.h"
+#include "sysreg.h"
 
 #define MAX_LRS  4u  /* list registers that are used; most CPUs have just these */
 
@@ -40,6 +49,13 @@ struct cpu {
     struct vcpu vcpu;
     struct vgic_cpu vgic;
     bool     direct;         /* of the partition: the guest uses the physical CPU interface */
+    bool     pooled;         /* a vcpu of a pool, or a pool's core */
+#if HV_POOLS
+    uint32_t core;           /* entry in layout.cpus of the core that it runs on */
+    uint64_t decide_at, alarm_at;               /* a pool's core: when its timer has to fire, and why */
+    uint16_t last_of[LAYOUT_MAX_PARTITIONS];    /* a pool's core: the vcpu of each partition that ran last */
+    struct context context;
+#endif
 };
 
 _Static_assert(offsetof(struct cpu, sgi_forbidden) == CPU_SGI_FORBIDDEN, "vectors.S");
@@ -50,6 +66,12 @@ _Static_assert(sizeof(struct cpu) <= CPU_SIZE, "head.S puts it at the top of the
 static inline struct cpu *cpu_at(uint32_t cpu)
 {
     return (struct cpu *)(uintptr_t)(layout.cpus[cpu].stack_top - CPU_SIZE);
+}
+
+/* The one whose thread this is. */
+static inline struct cpu *cpu_here(void)
+{
+    return (struct cpu *)(uintptr_t)sysreg_read(tpidr_el2);
 }
 
 static inline struct cpu *cpu_of(struct vcpu *vcpu)

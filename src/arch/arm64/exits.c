@@ -3,6 +3,7 @@
 #include <hv/partition.h>
 
 #include "gic.h"
+#include "pool.h"
 #include "psci.h"
 #include "sysreg.h"
 #include "traps.h"
@@ -36,7 +37,11 @@ void trap_sgi1r(struct cpu *cpu, uint64_t value)
 /* A physical interrupt of a `virtual` partition, or a kick. */
 void trap_irq(struct cpu *cpu)
 {
-    (void)gic_take(cpu);
+    if (HV_POOLS && cpu->pooled) {
+        pool_interrupt(cpu);
+    } else {
+        (void)gic_take(cpu);
+    }
     if (vcpu_must_halt(&cpu->vcpu)) {
         vcpu_wait(&cpu->vcpu);
     }

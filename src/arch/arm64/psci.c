@@ -3,6 +3,7 @@
 #include <hv/arch.h>
 #include <hv/partition.h>
 
+#include "pool.h"
 #include "psci.h"
 #include "sysreg.h"
 #include "vgic.h"
@@ -115,7 +116,9 @@ void psci_call(struct cpu *cpu)
         break;
     case PSCI_CPU_SUSPEND:
     case PSCI_CPU_SUSPEND | SMC64:
-        if (vgic_idle(cpu)) {
+        if (HV_POOLS && cpu->pooled) {
+            pool_wfi(cpu);
+        } else if (vgic_idle(cpu)) {
             wfi();  /* power-down states are taken as standby, which 5.4 allows */
         }
         x[0] = PSCI_SUCCESS;

@@ -76,6 +76,7 @@
 #define HCR_AMO     (UINT64_C(1) << 5)
 #define HCR_BSU_IS  (UINT64_C(1) << 10)
 #define HCR_FB      (UINT64_C(1) << 9)
+#define HCR_TWI     (UINT64_C(1) << 13)
 #define HCR_TSC     (UINT64_C(1) << 19)
 #define HCR_TIDCP   (UINT64_C(1) << 20)
 #define HCR_TACR    (UINT64_C(1) << 21)

@@ -6,6 +6,7 @@
 #include <hv/vuart.h>
 
 #include "gic.h"
+#include "pool.h"
 #include "psci.h"
 #include "sysreg.h"
 #include "traps.h"
@@ -101,6 +102,14 @@ static bool sysreg_guest_write(struct cpu *cpu, uint64_t iss, uint64_t value)
     }
 }
 
+/* Registers of the debugger and of the PMU, which the vcpus of a pool do not have: they read 0. */
+static bool is_debug(const struct cpu *cpu, uint64_t iss)
+{
+    uint64_t op0 = iss >> 20 & 3u, crn = iss >> 10 & 0xfu;
+
+    return HV_POOLS && cpu->pooled && (op0 == 2 || crn == 9 || crn == 14);
+}
+
 static bool sysreg_guest_read(uint64_t iss, uint64_t *value)
 {
     switch (iss & ISS_SYSREG_MASK) {
@@ -126,7 +135,7 @@ static void trap_sysreg(struct cpu *cpu, uint64_t esr)
     bool read = (esr & 1u) != 0;
     uint64_t value = read || reg == 31 ? 0 : cpu->x[reg];
 
-    if (!(read ? sysreg_guest_read(esr, &value) : sysreg_guest_write(cpu, esr, value))) {
+    if (!(read ? sysreg_guest_read(esr, &value) : sysreg_guest_write(cpu, esr, value)) && !is_debug(cpu, esr)) {
         inject_undefined();
         return;
     }
@@ -257,6 +266,16 @@ static void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
     memory_fault(cpu, esr & ~ISS_ISV, &access, what);
 }
 
+/* WFI of a vcpu of a pool; on other cores it does not trap. */
+static void pool_wait(struct cpu *cpu, uint64_t esr)
+{
+    skip_instruction(esr);
+    pool_wfi(cpu);
+    if (vcpu_must_halt(&cpu->vcpu)) {
+        vcpu_wait(&cpu->vcpu);
+    }
+}
+
 void trap_slow(struct cpu *cpu, uint64_t esr)
 {
     switch (ESR_EC(esr)) {
@@ -273,7 +292,11 @@ void trap_slow(struct cpu *cpu, uint64_t esr)
         trap_serror(cpu, esr);
         break;
     default:
-        inject_undefined();
+        if (HV_POOLS && ESR_EC(esr) == EC_WFX) {
+            pool_wait(cpu, esr);
+        } else {
+            inject_undefined();
+        }
         break;
     }
 }

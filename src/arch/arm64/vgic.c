@@ -9,6 +9,7 @@
 #include <hv/types.h>
 
 #include "gic.h"
+#include "pool.h"
 #include "sysreg.h"
 #include "vgic.h"
 
@@ -32,7 +33,7 @@ struct vgic_dist *vgic_dist(const struct layout_partition *config)
 #define LR_WRITE_CASE(n, reg) case n: sysreg_write(reg, value); break;
 #define LR_READ_CASE(n, reg)  case n: return sysreg_read(reg);
 
-static __attribute__((noinline)) void lr_write_any(uint32_t index, uint64_t value)
+void lr_write_any(uint32_t index, uint64_t value)
 {
     switch (index) {
     LR_CASES(LR_WRITE_CASE)
@@ -41,7 +42,7 @@ static __attribute__((noinline)) void lr_write_any(uint32_t index, uint64_t valu
     }
 }
 
-static uint64_t lr_read(uint32_t index)
+uint64_t lr_read(uint32_t index)
 {
     switch (index) {
     LR_CASES(LR_READ_CASE)
@@ -66,9 +67,11 @@ static inline uint32_t lr_free(const struct cpu *cpu)
 }
 
 /* More is pending than fits: hold back the guest's interrupts and ask to be told of a free register. */
-static HV_COLD void vgic_overflow(void)
+static HV_COLD void vgic_overflow(const struct cpu *cpu)
 {
-    gic_mask_guest(true);
+    if (!HV_POOLS || !cpu->pooled) {  /* a pool's core takes them, for other vcpus too, and keeps them */
+        gic_mask_guest(true);
+    }
     sysreg_write(ICH_HCR_EL2, ICH_HCR_EN | ICH_HCR_UIE);
 }
 
@@ -86,7 +89,7 @@ void vgic_inject_physical(struct cpu *cpu, uint32_t intid)
                  intid);
     /* The last register is never left free for a physical interrupt that nothing could hold. */
     if ((free & (free - 1u)) == 0) {
-        vgic_overflow();
+        vgic_overflow(cpu);
     }
 }
 
@@ -188,6 +191,9 @@ void vgic_refill(struct cpu *cpu)
     if (cpu->direct || cpu->vcpu.run != VCPU_ON) {
         return;
     }
+    if (HV_POOLS && cpu->pooled) {
+        pool_refill(cpu);
+    }
     taken = __atomic_exchange_n(&cpu->vgic.pending, 0, __ATOMIC_ACQUIRE);
     left = taken & ~(cpu->vgic.enabled | VGIC_PENDING_VUART);  /* disabled SGIs stay pending */
     for (now = taken & ~left; now != 0; now &= now - 1u) {
@@ -202,7 +208,7 @@ void vgic_refill(struct cpu *cpu)
         __atomic_fetch_or(&cpu->vgic.pending, left | now, __ATOMIC_RELAXED);
     }
     if (full || lr_free(cpu) == 0) {
-        vgic_overflow();
+        vgic_overflow(cpu);
     } else {
         sysreg_write(ICH_HCR_EL2, ICH_HCR_EN);
         gic_mask_guest(false);

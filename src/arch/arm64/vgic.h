@@ -36,6 +36,10 @@ void vgic_reset_core(struct cpu *cpu);
 /* A physical interrupt of the guest's, acknowledged: into a list register linked to it (HW bit). */
 void vgic_inject_physical(struct cpu *cpu, uint32_t intid);
 
+/* A list register by its number, below MAX_LRS. */
+uint64_t lr_read(uint32_t index);
+void     lr_write_any(uint32_t index, uint64_t value);
+
 /* Software interrupts that are pending and enabled go into list registers, as many as fit. */
 void vgic_refill(struct cpu *cpu);
 

@@ -201,8 +201,9 @@ struct layout_partition {
     uint32_t watchdog_intid;     /* its warning interrupt, 0: there is no watchdog */
     uint64_t restart_window_ns;
     ipa_t    watchdog;           /* refresh frame, 4 KiB; the control frame is the next page */
+    uint64_t reserved;
 };
-_Static_assert(sizeof(struct layout_partition) == 104 + 16 + 16 + 8 + 128 + 40, "layout ABI");
+_Static_assert(sizeof(struct layout_partition) == 320, "layout ABI");
 
 /* What lies where on the board: for fault reports only. Sorted by base. */
 struct layout_device {

@@ -7,6 +7,7 @@
 #ifndef HV_PARTITION_H
 #define HV_PARTITION_H
 
+#include <hv/features.h>
 #include <hv/layout.h>
 #include <hv/types.h>
 
@@ -38,6 +39,14 @@ struct vcpu {
 
 /* Index of a partition in layout.partitions. */
 uint32_t partition_index(const struct layout_partition *config);
+
+/* Whose a core of the layout is: the partition's name, or the pool's. */
+static inline const char *layout_cpu_owner(uint32_t cpu)
+{
+    const struct layout_cpu *core = &layout.cpus[cpu];
+
+    return HV_POOLS && core->pool != 0 ? layout.pools[core->pool - 1u].name : layout.partitions[core->partition].name;
+}
 
 /* Sets up the vcpu of core `cpu` (index into layout.cpus); called once, on that core. */
 void vcpu_init(struct vcpu *vcpu, uint32_t cpu);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the scheduler, which knows numbers and times only, and the threads of vcpus; see hv/pool.h. */
+#include <hv/arch.h>
+#include <hv/pool.h>
+#include <hv/sched.h>
+
+struct pool {
+    uint32_t lock;
+    uint32_t running[SCHED_MAX_CORES];  /* entry in layout.cpus of the thread that each core was given last */
+    struct sched sched;
+};
+
+static struct pool pools[LAYOUT_MAX_POOLS];
+
+static void pool_lock(struct pool *pool)
+{
+    while (__atomic_exchange_n(&pool->lock, 1u, __ATOMIC_ACQUIRE) != 0) {
+    }
+}
+
+static void pool_unlock(struct pool *pool)
+{
+    __atomic_store_n(&pool->lock, 0u, __ATOMIC_RELEASE);
+}
+
+static uint32_t pool_of(uint32_t cpu)
+{
+    return layout.cpus[cpu].pool - 1u;
+}
+
+/* Cores of a set have something to decide. */
+static void kick_cores(uint32_t index, uint64_t set)
+{
+    for (; set != 0; set &= set - 1u) {
+        arch_kick(layout.pools[index].cpus[__builtin_ctzll(set)]);
+    }
+}
+
+static void add_servers(uint32_t index, uint64_t now)
+{
+    const struct layout_pool *config = &layout.pools[index];
+    struct sched *sched = &pools[index].sched;
+
+    sched_init(sched, config->cpu_count);
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        const struct layout_server *server = &config->servers[i];
+        struct sched_params params = { arch_counts(server->budget_ns), arch_counts(server->period_ns), server->core,
+                                       server->extra != 0 };
+
+        sched_add(sched, &params, now);
+        arch_thread_init(server->cpu);
+        (void)sched_wake(sched, i, now);
+    }
+    for (uint32_t i = 0; i < config->cpu_count; i++) {
+        pools[index].running[i] = config->cpus[i];
+    }
+}
+
+void pool_init(void)
+{
+    uint64_t now = arch_counter();
+
+    for (uint32_t i = 0; i < layout.pool_count; i++) {
+        add_servers(i, now);
+    }
+}
+
+/* The thread that this core has to run from now on. */
+static uint32_t decide(uint32_t index, uint32_t place)
+{
+    const struct layout_pool *config = &layout.pools[index];
+    struct pool *pool = &pools[index];
+    uint64_t next, kick;
+    uint32_t server, cpu;
+
+    pool_lock(pool);
+    server = sched_decide(&pool->sched, place, arch_counter(), &next, &kick);
+    cpu = server == SCHED_IDLE ? config->cpus[place] : config->servers[server].cpu;
+    pool->running[place] = cpu;
+    pool_unlock(pool);
+    arch_decide_at(next);
+    kick_cores(index, kick);
+    return cpu;
+}
+
+/* The core that this thread runs on, as its place in the pool. */
+static uint32_t place_of(uint32_t index, uint32_t cpu)
+{
+    uint32_t place = 0;
+
+    while (place + 1u < layout.pools[index].cpu_count && pools[index].running[place] != cpu) {
+        place++;
+    }
+    return place;
+}
+
+void pool_schedule(void)
+{
+    uint32_t self = arch_thread(), index = pool_of(self), place;
+
+    if (self < layout.cpu_count) {
+        return;  /* the idle thread decides in its own loop */
+    }
+    place = place_of(index, self);
+    if (decide(index, place) != self) {
+        arch_to_idle(layout.pools[index].cpus[place]);
+    }
+}
+
+void pool_main(uint32_t core)
+{
+    uint32_t index = pool_of(core), place = layout.cpus[core].place;
+
+    for (;;) {
+        uint32_t cpu = pools[index].running[place];
+
+        if (cpu != core) {
+            arch_to_vcpu(core, cpu);
+        } else if (decide(index, place) == core) {
+            arch_idle();
+        }
+    }
+}
+
+void pool_block(struct vcpu *vcpu, uint64_t wake_at)
+{
+    struct pool *pool = &pools[pool_of(vcpu->cpu)];
+
+    pool_lock(pool);
+    /* Whoever brings work says so before it takes the lock to wake: it is seen here, or wakes what sleeps. */
+    if (!arch_has_work(vcpu)) {
+        sched_sleep(&pool->sched, layout.cpus[vcpu->cpu].place, arch_counter(), wake_at);
+    }
+    pool_unlock(pool);
+    pool_schedule();
+}
+
+void pool_wake(uint32_t cpu)
+{
+    uint32_t index = pool_of(cpu);
+    struct pool *pool = &pools[index];
+    uint64_t kick;
+
+    pool_lock(pool);
+    kick = sched_wake(&pool->sched, layout.cpus[cpu].place, arch_counter());
+    for (uint32_t i = 0; i < layout.pools[index].cpu_count; i++) {
+        if (pool->running[i] == cpu) {
+            kick |= UINT64_C(1) << i;  /* it looks at its requests */
+        }
+    }
+    pool_unlock(pool);
+    kick_cores(index, kick);
+}

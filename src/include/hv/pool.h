@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cores that several vcpus share. Each vcpu of a pool is a thread of the hypervisor with a stack of its own;
+ * each core of a pool has one more, its idle thread, through which every switch goes: a vcpu that another
+ * core is about to continue has left its stack by then. A vcpu is named by its entry in layout.cpus.
+ */
+#ifndef HV_POOL_H
+#define HV_POOL_H
+
+#include <hv/partition.h>
+#include <hv/types.h>
+
+/* Before other cores run: servers, threads; all of them ready. */
+void pool_init(void);
+
+/* The idle thread of a pool's core (index into layout.cpus): never returns. */
+_Noreturn void pool_main(uint32_t core);
+
+/* A thread may lose its core here: what is due to run is found, and runs. */
+void pool_schedule(void);
+
+/* The vcpu whose thread this is sleeps until it is woken, or until wake_at (counter); not if it has work. */
+void pool_block(struct vcpu *vcpu, uint64_t wake_at);
+
+/* The vcpu has work. From any core. */
+void pool_wake(uint32_t cpu);
+
+/* ---- what an architecture does for it ---- */
+
+/* True if the vcpu has an interrupt to take or a request to serve, so that it must not sleep. */
+bool arch_has_work(const struct vcpu *vcpu);
+
+/* The thread of a vcpu of a pool, not begun; `first` is its entry in layout.cpus. */
+void arch_thread_init(uint32_t cpu);
+
+/* Which entry of layout.cpus this thread is: a vcpu of a pool, or a pool's core when it idles. */
+uint32_t arch_thread(void);
+
+/* From a vcpu's thread to this core's idle thread; the guest's state is saved. Returns when it runs again. */
+void arch_to_idle(uint32_t core);
+
+/* From the idle thread to a vcpu's, as soon as another core has left it; returns when that has left again. */
+void arch_to_vcpu(uint32_t core, uint32_t cpu);
+
+/* This core has to decide again at `at` (counter), or not by itself: UINT64_MAX. */
+void arch_decide_at(uint64_t at);
+
+/* The idle thread waits for an interrupt and handles it. */
+void arch_idle(void);
+
+/* Nanoseconds as counts of arch_counter(). */
+uint64_t arch_counts(uint64_t ns);
+
+#endif
