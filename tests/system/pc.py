@@ -12,8 +12,8 @@ BOCHS = "bochs"
 SVM = "CONFIG_X86=y\n"
 VMX = "CONFIG_X86=y\nCONFIG_VMX=y\n"
 
-# Bochs' CPU models and whose virtualisation they have.
-MODELS = {"tigerlake": VMX, "corei7_haswell_4770": VMX, "corei7_skylake_x": VMX, "corei7_icelake_u": VMX, "ryzen": SVM}
+# Bochs' CPU models and whose virtualisation they have; boards/bochs/bochsrc says what bx_generic is.
+MODELS = {"tigerlake": VMX, "corei7_haswell_4770": VMX, "corei7_skylake_x": VMX, "corei7_icelake_u": VMX, "bx_generic": SVM}
 
 NAMES = {SVM: "svm", VMX: "vmx"}
 

@@ -29,6 +29,7 @@ _Static_assert(sizeof(struct pvclock) == 32, "pvclock ABI");
 
 static uint64_t tsc_hz;               /* 0: not known yet */
 static uint64_t start_tsc;
+static uint64_t epoch_tsc, epoch_ns;  /* since when time passes by tsc_hz; before that, by the guess */
 static uint32_t start_pm;
 
 static uint32_t pm_read(void)
@@ -57,13 +58,19 @@ void clock_init(void)
     }
 }
 
+static uint64_t to_ns(uint64_t counts, uint64_t hz)
+{
+    /* In two parts, so that nothing overflows. */
+    return counts / hz * UINT64_C(1000000000) + counts % hz * UINT64_C(1000000000) / hz;
+}
+
 /* True once the frequency is known. Two cores that get here together find the same, near enough. */
 static bool measured(void)
 {
     uint64_t elapsed;
     uint32_t ticks;
 
-    if (tsc_hz != 0 || layout.pc.pm_timer == 0) {
+    if (__atomic_load_n(&tsc_hz, __ATOMIC_ACQUIRE) != 0 || layout.pc.pm_timer == 0) {
         return tsc_hz != 0;
     }
     elapsed = rdtsc() - start_tsc;
@@ -75,6 +82,8 @@ static bool measured(void)
     if (ticks < PM_ENOUGH) {
         return false;
     }
+    epoch_tsc = start_tsc + elapsed;          /* time goes on from where the guess has brought it */
+    epoch_ns = to_ns(epoch_tsc, GUESS_HZ);
     __atomic_store_n(&tsc_hz, elapsed * PM_HZ / ticks, __ATOMIC_RELEASE);
     return true;
 }
@@ -88,8 +97,7 @@ uint64_t arch_time_ns(void)
 {
     uint64_t hz = measured() ? tsc_hz : GUESS_HZ;
 
-    /* In two parts, so that nothing overflows. */
-    return rdtsc() / hz * UINT64_C(1000000000) + rdtsc() % hz * UINT64_C(1000000000) / hz;
+    return epoch_ns + to_ns(rdtsc() - epoch_tsc, hz);
 }
 
 void clock_page(const struct layout_partition *config, uint64_t value)

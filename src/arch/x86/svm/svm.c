@@ -56,11 +56,10 @@ static struct vmcb *vmcb_of(const struct cpu *cpu)
 
 const char *vmm_refusal(void)
 {
-    if (cpuid(0x80000000u, 0).reg[0] < CPUID_SVM || (cpuid(0x80000001u, 0).reg[2] & 4u) == 0) {
-        return "this CPU has no SVM, which the layout needs";
-    }
-    if ((cpuid(CPUID_SVM, 0).reg[3] & SVM_NESTED) == 0) {
-        return "this CPU's SVM has no nested paging, which the layout needs";
+    /* Bochs' generic CPU has the leaf of SVM, but not the bit that stands for SVM as a whole. */
+    if (cpuid(0x80000000u, 0).reg[0] < CPUID_SVM || (cpuid(CPUID_SVM, 0).reg[3] & SVM_NESTED) == 0) {
+        return (cpuid(0x80000001u, 0).reg[2] & 4u) == 0 ? "this CPU has no SVM, which the layout needs"
+                                                        : "this CPU's SVM has no nested paging, which the layout needs";
     }
     if ((rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) != 0) {
         return "the firmware has switched SVM off on this CPU";
