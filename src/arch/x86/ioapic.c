@@ -17,12 +17,13 @@
 #define MODE_LOWEST  0x100u
 #define MODE_NMI     0x400u
 #define LOGICAL      (1u << 11)
+#define VECTOR_FIRST 16u     /* those below are exceptions only (SDM 3 11.5.2) */
 
 /* What a guest's page holds beside the physical lines: its virtual UART's line and the index register. */
 struct virtual_ioapic {
     uint32_t select;
-    uint32_t low;            /* of the virtual UART's line */
-    uint32_t target;         /* its destination: an APIC ID of the partition */
+    uint32_t low;            /* of the virtual UART's line, atomic: the console's core sends its interrupts, too */
+    uint32_t target;         /* its destination: an APIC ID of the partition, atomic */
     uint32_t level;          /* of the line, atomic */
     bool     reported;       /* a refused line has been named on the console */
 };
@@ -88,8 +89,8 @@ void ioapic_reset(const struct layout_partition *config)
         }
     }
     ioapic->select = 0;
-    ioapic->low = MASKED;
-    ioapic->target = (uint32_t)config->vcpus[0].apic_id;
+    __atomic_store_n(&ioapic->low, MASKED, __ATOMIC_RELAXED);
+    __atomic_store_n(&ioapic->target, (uint32_t)config->vcpus[0].apic_id, __ATOMIC_RELAXED);
     ioapic->reported = false;
 }
 
@@ -154,10 +155,13 @@ static void refuse(const struct layout_partition *config, struct virtual_ioapic 
     }
 }
 
+/* A vector that there is not would be an error of the core that sends it, which may be another partition's. */
 static void send_virtual(const struct virtual_ioapic *ioapic)
 {
-    if ((ioapic->low & MASKED) == 0) {
-        apic_send(ioapic->target, ICR_FIXED, ioapic->low & 0xffu);
+    uint32_t low = __atomic_load_n(&ioapic->low, __ATOMIC_RELAXED);
+
+    if ((low & MASKED) == 0 && (low & 0xffu) >= VECTOR_FIRST) {
+        apic_send(__atomic_load_n(&ioapic->target, __ATOMIC_RELAXED), ICR_FIXED, low & 0xffu);
     }
 }
 
@@ -168,12 +172,15 @@ static void write_virtual(const struct layout_partition *config, struct virtual_
     if (high) {
         uint32_t target = own_target(config, value >> 24, (before & LOGICAL) != 0);
 
-        ioapic->target = target != UINT32_MAX ? target : ioapic->target;
+        __atomic_store_n(&ioapic->target, target != UINT32_MAX ? target : ioapic->target, __ATOMIC_RELAXED);
         return;
     }
-    ioapic->low = value & (GUEST_BITS | LOGICAL);
-    /* What came while the line was masked is not lost. */
-    if ((before & MASKED) != 0 && __atomic_load_n(&ioapic->level, __ATOMIC_ACQUIRE) != 0) {
+    /*
+     * What came while the line was masked is not lost. arch_irq_line() writes the level and reads the mask, here it
+     * is the other way round: an exchange on both sides, so that one of the two sees what the other wrote.
+     */
+    (void)__atomic_exchange_n(&ioapic->low, value & (GUEST_BITS | LOGICAL), __ATOMIC_SEQ_CST);
+    if ((before & MASKED) != 0 && __atomic_load_n(&ioapic->level, __ATOMIC_SEQ_CST) != 0) {
         send_virtual(ioapic);
     }
 }
@@ -193,7 +200,7 @@ static void write_low(const struct layout_partition *config, struct virtual_ioap
         refuse(config, ioapic, line, "its delivery mode is neither fixed nor lowest priority");
     } else if (target == UINT32_MAX) {
         refuse(config, ioapic, line, "its destination is not one of the partition's cores");
-    } else if ((value & 0xffu) < 16u) {
+    } else if ((value & 0xffu) < VECTOR_FIRST) {
         refuse(config, ioapic, line, "its vector is below 16");
     } else {
         route(line, target, value & GUEST_BITS);
@@ -236,7 +243,7 @@ void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool l
     struct virtual_ioapic *ioapic = &ioapics[partition_index(config)];
 
     (void)intid;
-    if (__atomic_exchange_n(&ioapic->level, level ? 1u : 0u, __ATOMIC_ACQ_REL) == 0 && level) {
+    if (__atomic_exchange_n(&ioapic->level, level ? 1u : 0u, __ATOMIC_SEQ_CST) == 0 && level) {
         send_virtual(ioapic);
     }
 }
