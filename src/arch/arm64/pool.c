@@ -155,7 +155,6 @@ void arch_thread_init(uint32_t index)
     cpu->sgi_forbidden = UINT64_MAX;
     cpu->vgic.dist = vgic_dist(cpu->vcpu.config);
     cpu->vgic.redist = layout.cpus[index].redist.raw + GICR_SGI_BASE;
-    cpu->vgic.lr_mask = LR_MASK_ALL;
     frame[1] = (uint64_t)(uintptr_t)&context_begin;
     cpu->context.sp = (uint64_t)(uintptr_t)frame;
 }
@@ -181,6 +180,7 @@ void arch_to_vcpu(uint32_t core, uint32_t index)
     while (__atomic_exchange_n(&cpu->context.on_core, 1u, __ATOMIC_ACQUIRE) != 0) {
     }
     cpu->core = core;
+    cpu->vgic.lr_mask = idle->vgic.lr_mask;
     load_guest(cpu);
     sysreg_write(tpidr_el2, (uint64_t)(uintptr_t)cpu);
     context_switch(&idle->context.sp, cpu->context.sp);
@@ -196,6 +196,8 @@ void pool_core_init(uint32_t index)
     cpu->core = index;
     cpu->pooled = true;
     cpu->vcpu.cpu = index;
+    cpu->decide_at = cpu->alarm_at = UINT64_MAX;
+    cpu->vgic.lr_mask = ((2u << (sysreg_read(ICH_VTR_EL2) & 0x1fu)) - 1u) & ((1u << MAX_LRS) - 1u);
     for (uint32_t i = 0; i < LAYOUT_MAX_PARTITIONS; i++) {
         cpu->last_of[i] = UINT16_MAX;
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Real-time scheduling of the vcpus of a pool, RTDS: each is a deferrable server with a budget in every
- * period, earliest deadline first, per core or over all cores of the pool. Plain C with time as an argument:
- * the hypervisor, the unit tests and the simulator compile the same file. The caller holds the pool's lock.
+ * Real-time scheduling of the vcpus of a pool. RTDS: each is a deferrable server with a budget in every
+ * period, earliest deadline first, per core or over all cores of the pool; or ARINC 653: each core follows
+ * a table of windows. Plain C with time as an argument and in any unit: the hypervisor, the unit tests and
+ * the simulator compile the same file. The caller holds the pool's lock.
  */
 #ifndef HV_SCHED_H
 #define HV_SCHED_H
@@ -12,28 +13,64 @@
 #define SCHED_MAX_SERVERS  64u
 #define SCHED_MAX_CORES    16u
 #define SCHED_IDLE         UINT32_MAX  /* no server */
-#define SCHED_ANY_CORE     UINT32_MAX
+#define SCHED_ANY_CORE     UINT32_MAX  /* global EDF: all servers of a pool, or none */
 #define SCHED_NEVER        UINT64_MAX
 
-/* budget, period: in the caller's unit of time. core: the server's, or SCHED_ANY_CORE. extra: gets idle time. */
+/* core: the server's, or SCHED_ANY_CORE. extra: it gets time that nobody with a budget wants. */
 struct sched_params {
     uint64_t budget, period;
     uint32_t core;
     bool     extra;
 };
 
-struct sched;
+struct sched_server {
+    struct sched_params params;
+    uint64_t deadline;       /* end of its period, when the budget is full again */
+    uint64_t left;           /* of its budget */
+    uint64_t debt;           /* what it has had beyond its budget, to be taken off the next */
+    uint64_t started;        /* running: since when it has not been charged */
+    uint64_t wake_at;        /* asleep */
+    uint32_t on;             /* core that it runs on, or SCHED_IDLE */
+    bool     awake, on_extra;
+    uint8_t  queue_place, timer_place;  /* 1 + place in a heap, 0: in none */
+};
+
+/* A binary heap of servers. */
+struct sched_heap {
+    uint32_t count;
+    uint8_t  item[SCHED_MAX_SERVERS];
+};
+
+/* Servers that share cores: those of one core, or all of a pool with global EDF. */
+struct sched_group {
+    struct sched_heap ready, extra;  /* by deadline: with budget; without, but given idle time */
+    struct sched_heap timers;        /* by the end of the period (awake), or by wake_at */
+};
+
+/* A window of ARINC 653: start and length in the caller's unit, from the frame's beginning. */
+struct sched_window {
+    uint64_t start, length;
+    uint32_t core, server;
+};
+
+struct sched {
+    uint32_t core_count, server_count;
+    bool     global;
+    uint32_t running[SCHED_MAX_CORES];  /* server, or SCHED_IDLE */
+    struct sched_server server[SCHED_MAX_SERVERS];
+    struct sched_group group[SCHED_MAX_CORES];
+};
 
 /* An empty scheduler for `core_count` cores, all idle. */
 void sched_init(struct sched *sched, uint32_t core_count);
 
-/* One more server, asleep; they are numbered in the order of calls. */
+/* One more server, asleep; they are numbered in the order of calls. Its periods begin at `now`. */
 void sched_add(struct sched *sched, const struct sched_params *params, uint64_t now);
 
 /* Ready from now on. Returns the cores that have to decide at once, one bit each. Waking twice is no harm. */
 uint64_t sched_wake(struct sched *sched, uint32_t server, uint64_t now);
 
-/* Not ready until sched_wake() or wake_at, whichever comes first. Its core then decides. */
+/* Not ready until sched_wake() or wake_at, whichever comes first. Its core, which runs it, then decides. */
 void sched_sleep(struct sched *sched, uint32_t server, uint64_t now, uint64_t wake_at);
 
 /*

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * RTDS: deferrable servers under earliest deadline first (Strosnider, Lehoczky and Sha 1995; Ghazalie and
+ * Baker 1995). A server that is awake has the end of its period in the timers, when its budget is full
+ * again; one that sleeps keeps what is left and finds out on waking how many periods have passed. Each
+ * operation costs O(log n) for n servers of the group; picking a core to disturb looks at all cores.
+ */
+#include <hv/sched.h>
+
+/* ---------------------------------------------------------------- heaps */
+
+/* Which heap: it says what orders it and where a server keeps its place. */
+enum heap_kind { QUEUE, TIMER };
+
+static uint64_t key_of(const struct sched_server *server, enum heap_kind kind)
+{
+    return kind == QUEUE || server->awake ? server->deadline : server->wake_at;
+}
+
+/* Equal keys are ordered by number, so that the order is total and nobody takes turns for nothing. */
+static bool before(const struct sched *sched, uint32_t a, uint32_t b, enum heap_kind kind)
+{
+    uint64_t key_a = key_of(&sched->server[a], kind), key_b = key_of(&sched->server[b], kind);
+
+    return key_a < key_b || (key_a == key_b && a < b);
+}
+
+static void heap_set(struct sched *sched, struct sched_heap *heap, uint32_t place, uint32_t server, enum heap_kind kind)
+{
+    heap->item[place] = (uint8_t)server;
+    if (kind == QUEUE) {
+        sched->server[server].queue_place = (uint8_t)(place + 1u);
+    } else {
+        sched->server[server].timer_place = (uint8_t)(place + 1u);
+    }
+}
+
+static void heap_up(struct sched *sched, struct sched_heap *heap, uint32_t place, enum heap_kind kind)
+{
+    uint32_t server = heap->item[place];
+
+    while (place > 0 && before(sched, server, heap->item[(place - 1u) / 2u], kind)) {
+        heap_set(sched, heap, place, heap->item[(place - 1u) / 2u], kind);
+        place = (place - 1u) / 2u;
+    }
+    heap_set(sched, heap, place, server, kind);
+}
+
+static void heap_down(struct sched *sched, struct sched_heap *heap, uint32_t place, enum heap_kind kind)
+{
+    uint32_t server = heap->item[place];
+
+    for (uint32_t child = 2u * place + 1u; child < heap->count; child = 2u * place + 1u) {
+        if (child + 1u < heap->count && before(sched, heap->item[child + 1u], heap->item[child], kind)) {
+            child++;
+        }
+        if (!before(sched, heap->item[child], server, kind)) {
+            break;
+        }
+        heap_set(sched, heap, place, heap->item[child], kind);
+        place = child;
+    }
+    heap_set(sched, heap, place, server, kind);
+}
+
+static void heap_push(struct sched *sched, struct sched_heap *heap, uint32_t server, enum heap_kind kind)
+{
+    heap->item[heap->count] = (uint8_t)server;
+    heap_up(sched, heap, heap->count++, kind);
+}
+
+static void heap_remove(struct sched *sched, struct sched_heap *heap, uint32_t place, enum heap_kind kind)
+{
+    uint32_t server = heap->item[place], last = heap->item[--heap->count];
+
+    if (place < heap->count) {
+        heap_set(sched, heap, place, last, kind);
+        heap_up(sched, heap, place, kind);
+        heap_down(sched, heap, place, kind);
+    }
+    if (kind == QUEUE) {
+        sched->server[server].queue_place = 0;
+    } else {
+        sched->server[server].timer_place = 0;
+    }
+}
+
+/* ---------------------------------------------------------------- groups */
+
+static struct sched_group *group_of(struct sched *sched, uint32_t core)
+{
+    return &sched->group[sched->global ? 0 : core];
+}
+
+static struct sched_group *group_of_server(struct sched *sched, uint32_t server)
+{
+    return group_of(sched, sched->server[server].params.core);
+}
+
+static bool has_budget(const struct sched_server *server)
+{
+    return server->left != 0;
+}
+
+/* An awake server that does not run waits where it belongs: with budget, for idle time, or for its next period. */
+static void enqueue(struct sched *sched, uint32_t index)
+{
+    struct sched_server *server = &sched->server[index];
+    struct sched_group *group = group_of_server(sched, index);
+
+    if (has_budget(server)) {
+        heap_push(sched, &group->ready, index, QUEUE);
+    } else if (server->params.extra) {
+        heap_push(sched, &group->extra, index, QUEUE);
+    }
+}
+
+/* Out of the queue that it waits in, if it does. `had`: whether that was the one of servers with budget. */
+static void dequeue(struct sched *sched, uint32_t index, bool had)
+{
+    struct sched_group *group = group_of_server(sched, index);
+    uint32_t place = sched->server[index].queue_place;
+
+    if (place != 0) {
+        heap_remove(sched, had ? &group->ready : &group->extra, place - 1u, QUEUE);
+    }
+}
+
+static void set_timer(struct sched *sched, uint32_t index, bool on)
+{
+    struct sched_group *group = group_of_server(sched, index);
+    uint32_t place = sched->server[index].timer_place;
+
+    if (place != 0) {
+        heap_remove(sched, &group->timers, place - 1u, TIMER);
+    }
+    if (on) {
+        heap_push(sched, &group->timers, index, TIMER);
+    }
+}
+
+/* ---------------------------------------------------------------- budgets */
+
+/* What a running server has used until `now` comes off its budget; time that nobody wanted is free. */
+static void charge(struct sched_server *server, uint64_t now)
+{
+    uint64_t used = now > server->started ? now - server->started : 0;
+
+    server->started = now > server->started ? now : server->started;
+    if (server->on_extra) {
+        return;
+    }
+    if (used > server->left) {
+        server->debt += used - server->left;
+        server->left = 0;
+    } else {
+        server->left -= used;
+    }
+}
+
+/* A new period: a full budget, less what it has had too much of (at most the whole). */
+static void refill(struct sched_server *server, uint64_t periods)
+{
+    uint64_t debt = periods > 1u ? 0 : server->debt < server->params.budget ? server->debt : server->params.budget - 1u;
+
+    server->deadline += periods * server->params.period;
+    server->left = server->params.budget - debt;
+    server->debt = 0;
+}
+
+/* The end of a server's period, at its time: it may be running, on any core of the group. */
+static void replenish(struct sched *sched, uint32_t index, uint64_t now)
+{
+    struct sched_server *server = &sched->server[index];
+    bool running = server->on != SCHED_IDLE;
+    uint64_t periods = (now - server->deadline) / server->params.period + 1u;
+
+    if (running) {
+        charge(server, server->deadline);
+        server->on_extra = false;
+    } else {
+        dequeue(sched, index, has_budget(server));
+    }
+    refill(server, periods);
+    if (!running) {
+        enqueue(sched, index);
+    }
+    set_timer(sched, index, true);
+}
+
+static void wake(struct sched *sched, uint32_t index, uint64_t now)
+{
+    struct sched_server *server = &sched->server[index];
+
+    set_timer(sched, index, false);
+    server->awake = true;
+    if (now >= server->deadline && server->on == SCHED_IDLE) {
+        refill(server, (now - server->deadline) / server->params.period + 1u);
+    }
+    if (server->on == SCHED_IDLE) {
+        enqueue(sched, index);
+    }
+    set_timer(sched, index, true);
+}
+
+/* Everything of the group that is due. Each server has one timer, so this ends. */
+static void expire(struct sched *sched, struct sched_group *group, uint64_t now)
+{
+    while (group->timers.count != 0) {
+        uint32_t index = group->timers.item[0];
+        struct sched_server *server = &sched->server[index];
+
+        if (key_of(server, TIMER) > now) {
+            return;
+        }
+        if (server->awake) {
+            replenish(sched, index, now);
+        } else {
+            wake(sched, index, now);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- cores */
+
+/* How badly a core's work can be put off: an idle core most, idle time given away next, then late deadlines. */
+static uint64_t slack_of(const struct sched *sched, uint32_t core)
+{
+    uint32_t running = sched->running[core];
+
+    if (running == SCHED_IDLE) {
+        return SCHED_NEVER;
+    }
+    return sched->server[running].on_extra ? SCHED_NEVER - 1u : sched->server[running].deadline;
+}
+
+/* The core that has to decide because of what waits in the group, as a bit; 0 if all do better already. */
+static uint64_t disturb(const struct sched *sched, const struct sched_group *group, uint32_t core)
+{
+    uint64_t wanted, worst;
+
+    if (group->ready.count != 0) {
+        wanted = sched->server[group->ready.item[0]].deadline;
+    } else if (group->extra.count != 0) {
+        wanted = SCHED_NEVER - 1u;
+    } else {
+        return 0;
+    }
+    if (sched->global) {
+        for (uint32_t i = 0; i < sched->core_count; i++) {
+            core = slack_of(sched, i) > slack_of(sched, core) ? i : core;
+        }
+    }
+    worst = slack_of(sched, core);
+    return worst > wanted ? UINT64_C(1) << core : 0;
+}
+
+/* The server that ran on the core until now goes back to the others. */
+static void put_back(struct sched *sched, uint32_t core, uint64_t now)
+{
+    uint32_t index = sched->running[core];
+    struct sched_server *server = &sched->server[index];
+
+    if (index == SCHED_IDLE) {
+        return;
+    }
+    charge(server, now);
+    server->on = SCHED_IDLE;
+    server->on_extra = false;
+    sched->running[core] = SCHED_IDLE;
+    if (server->awake) {
+        enqueue(sched, index);
+    }
+}
+
+/* The first of a queue runs on the core. */
+static void run_first(struct sched *sched, struct sched_heap *queue, uint32_t core, uint64_t now, bool extra)
+{
+    uint32_t index = queue->item[0];
+    struct sched_server *server = &sched->server[index];
+
+    heap_remove(sched, queue, 0, QUEUE);
+    server->on = core;
+    server->on_extra = extra;
+    server->started = now;
+    sched->running[core] = index;
+}
+
+static uint64_t next_of(const struct sched *sched, const struct sched_group *group, uint32_t core, uint64_t now)
+{
+    uint64_t next = group->timers.count != 0 ? key_of(&sched->server[group->timers.item[0]], TIMER) : SCHED_NEVER;
+    uint32_t index = sched->running[core];
+
+    if (index != SCHED_IDLE && !sched->server[index].on_extra && now + sched->server[index].left < next) {
+        next = now + sched->server[index].left;
+    }
+    return next;
+}
+
+/* ---------------------------------------------------------------- what the caller sees */
+
+void sched_init(struct sched *sched, uint32_t core_count)
+{
+    sched->core_count = core_count;
+    sched->server_count = 0;
+    sched->global = false;
+    for (uint32_t i = 0; i < SCHED_MAX_CORES; i++) {
+        sched->running[i] = SCHED_IDLE;
+        sched->group[i].ready.count = sched->group[i].extra.count = sched->group[i].timers.count = 0;
+    }
+}
+
+void sched_add(struct sched *sched, const struct sched_params *params, uint64_t now)
+{
+    struct sched_server *server = &sched->server[sched->server_count++];
+
+    server->params = *params;
+    server->deadline = now + params->period;
+    server->left = params->budget;
+    server->debt = 0;
+    server->started = now;
+    server->wake_at = SCHED_NEVER;
+    server->on = SCHED_IDLE;
+    server->awake = server->on_extra = false;
+    server->queue_place = server->timer_place = 0;
+    sched->global = params->core == SCHED_ANY_CORE;
+    if (sched->global) {
+        server->params.core = 0;
+    }
+}
+
+uint64_t sched_wake(struct sched *sched, uint32_t index, uint64_t now)
+{
+    struct sched_server *server = &sched->server[index];
+
+    if (server->awake) {
+        return 0;
+    }
+    wake(sched, index, now);
+    return disturb(sched, group_of_server(sched, index), server->params.core);
+}
+
+void sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t wake_at)
+{
+    struct sched_server *server = &sched->server[index];
+
+    if (server->on != SCHED_IDLE) {
+        charge(server, now);
+    } else {
+        dequeue(sched, index, has_budget(server));
+    }
+    set_timer(sched, index, false);
+    server->awake = false;
+    server->wake_at = wake_at;
+    set_timer(sched, index, wake_at != SCHED_NEVER);
+}
+
+uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next, uint64_t *kick)
+{
+    struct sched_group *group = group_of(sched, core);
+
+    expire(sched, group, now);
+    put_back(sched, core, now);
+    if (group->ready.count != 0) {
+        run_first(sched, &group->ready, core, now, false);
+    } else if (group->extra.count != 0) {
+        run_first(sched, &group->extra, core, now, true);
+    }
+    *next = next_of(sched, group, core, now);
+    *kick = sched->global ? disturb(sched, group, core) & ~(UINT64_C(1) << core) : 0;
+    return sched->running[core];
+}
