@@ -63,7 +63,7 @@ FEATURES: dict[tuple[int, str], list[Feature]] = {
         *_set("a guest may know that it is one", "HYPERVISOR 31"),
         *_hide("set by the hypervisor from the guest's CR4", "OSXSAVE 27"),
         *_hide("no virtualisation in guests", "VMX 5 SMX 6"),
-        *_hide("MWAIT could enter states in which the timer stops", "MONITOR 3"),
+        *_hide("could enter states in which the timer stops", "MONITOR 3"),
         *_hide("no debug store, no performance counters", "DTES64 2 DS_CPL 4 SDBG 11 PDCM 15"),
         *_hide("power and temperature are the board's", "EIST 7 TM2 8"),
         *_hide("no register for it", "CNXT_ID 10 XTPR 14 DCA 18"),
@@ -71,7 +71,7 @@ FEATURES: dict[tuple[int, str], list[Feature]] = {
     (0x1, "edx"): [
         *_keep("FPU 0 VME 1 DE 2 PSE 3 TSC 4 MSR 5 PAE 6 MCE 7 CX8 8 APIC 9 SEP 11 MTRR 12 PGE 13 MCA 14 CMOV 15 PAT 16 PSE36 17 "
                "CLFSH 19 MMX 23 FXSR 24 SSE 25 SSE2 26 SS 27 HTT 28"),
-        *_hide("no debug store", "DS 21"),
+        *_hide("no debug store, no performance counters", "DS 21"),
         *_hide("power and temperature are the board's", "ACPI 22 TM 29 PBE 31"),
         *_hide("the machine's serial number", "PSN 18"),
     ],
@@ -105,7 +105,7 @@ FEATURES: dict[tuple[int, str], list[Feature]] = {
         *_keep("AVX512_4VNNIW 2 AVX512_4FMAPS 3 FSRM 4 AVX512_VP2INTERSECT 8 MD_CLEAR 10 SERIALIZE 14 AVX512_FP16 23 "
                "SPEC_CTRL 26 STIBP 27 L1D_FLUSH 28 ARCH_CAPABILITIES 29 SSBD 31"),
         *_hide("no register for it", "UINTR 5 SRBDS_CTRL 9 PCONFIG 18 ARCH_LBR 19 CET_IBT 20 CORE_CAPABILITIES 30"),
-        *_hide("no transactions", "RTM_ALWAYS_ABORT 11 TSX_FORCE_ABORT 13 TSXLDTRK 16"),
+        *_hide("no transactions: TSX leaks across threads", "RTM_ALWAYS_ABORT 11 TSX_FORCE_ABORT 13 TSXLDTRK 16"),
         *_hide("the board's cores are of one kind", "HYBRID 15"),
         *_hide("its state is larger than a guest expects by default", "AMX_BF16 22 AMX_TILE 24 AMX_INT8 25"),
     ],
@@ -113,8 +113,8 @@ FEATURES: dict[tuple[int, str], list[Feature]] = {
         *_keep("LAHF_LM 0 CMP_LEGACY 1 CR8_LEGACY 4 ABM 5 SSE4A 6 MISALIGNSSE 7 PREFETCHW 8 XOP 11 FMA4 16 TBM 21 TOPOEXT 22"),
         *_hide("no virtualisation in guests", "SVM 2 SKINIT 12"),
         *_hide("no register for it", "EXTAPIC 3 OSVW 9 IBS 10 WDT 13 LWP 15 TCE 17 NODEID_MSR 19 DBX 26 ADMSKEXTN 30"),
-        *_hide("no performance counters", "PERFCTR_CORE 23 PERFCTR_NB 24 PERFTSC 27 PERFCTR_LLC 28"),
-        *_hide("MWAITX could enter states in which the timer stops", "MWAITX 29"),
+        *_hide("no debug store, no performance counters", "PERFCTR_CORE 23 PERFCTR_NB 24 PERFTSC 27 PERFCTR_LLC 28"),
+        *_hide("could enter states in which the timer stops", "MWAITX 29"),
     ],
     (0x80000001, "edx"): [
         *_keep("FPU 0 VME 1 DE 2 PSE 3 TSC 4 MSR 5 PAE 6 MCE 7 CX8 8 APIC 9 SYSCALL 11 MTRR 12 PGE 13 MCA 14 CMOV 15 PAT 16 PSE36 17 "

@@ -58,9 +58,9 @@ MSRS: tuple[Msr, ...] = (
     _one("IA32_FLUSH_CMD", 0x10b, "refuse", "pass", "SDM 4 table 2-2; write-only"),
     _one("IA32_TSX_CTRL", 0x122, "value", "ignore", "SDM 4 table 2-2; guests have no TSX"),
     _one("IA32_MCU_OPT_CTRL", 0x123, "value", "ignore", "SDM 4 table 2-2; mitigations are the firmware's choice"),
-    Msr("IA32_SYSENTER_CS, ESP, EIP", 0x174, 0x176, "pass", "pass", "SDM 3 5.8.7, APM 2 6.1.3; VMCB, VMCS"),
-    _one("IA32_MCG_CAP", 0x179, "value", "refuse", "SDM 3 16.3.1.1, APM 2 9.3.2.1; machine checks are the hypervisor's: no banks"),
-    _one("IA32_MCG_STATUS", 0x17a, "value", "ignore", "SDM 3 16.3.1.2, APM 2 9.3.2.1; none is in progress"),
+    Msr("IA32_SYSENTER_CS, ESP, EIP", 0x174, 0x176, "pass", "pass", "SDM 3 5.8.7, APM 2 6.1.2; held by VMCB or VMCS"),
+    _one("IA32_MCG_CAP", 0x179, "value", "refuse", "SDM 3 16.3.1.1, APM 2 9.3.2; machine checks are the hypervisor's: no banks"),
+    _one("IA32_MCG_STATUS", 0x17a, "value", "ignore", "SDM 3 16.3.1.2, APM 2 9.3.2; none is in progress"),
     _one("IA32_MISC_ENABLE", 0x1a0, "value", "ignore", "SDM 4 table 2-2; fast strings, no BTS, no PEBS",
          FAST_STRINGS | NO_BTS | NO_PEBS),
     Msr("IA32_XFD, IA32_XFD_ERR", 0x1c4, 0x1c5, "pass", "pass", "SDM 1 13.14; of this core only"),
@@ -89,7 +89,7 @@ MSRS: tuple[Msr, ...] = (
     _one("NB_CFG", 0xc001001f, "value", "ignore", "BKDG 31116 (family 10h); guests have no configuration space to extend"),
     _one("Interrupt Pending", 0xc0010055, "value", "ignore", "BKDG 32559 (family 0Fh); cores do not enter C1E by message"),
     _one("MMIO Configuration Base", 0xc0010058, "value", "ignore", "BKDG 31116 (family 10h); there is none"),
-    _one("DE_CFG", 0xc0011029, "value", "ignore", "APM 2 3.2.1; LFENCE serialises", LFENCE_SERIALIZES),
+    _one("DE_CFG", 0xc0011029, "value", "ignore", "AMD 90343, managing speculation; LFENCE serialises", LFENCE_SERIALIZES),
 )
 
 

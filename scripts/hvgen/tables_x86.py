@@ -3,7 +3,7 @@
 
 All have four levels of 512 entries: PML4, PDPT, page directory, page table (APM 2 5.3, SDM 3 4.5).
 NPT entries are those of ordinary page tables, read as user accesses (APM 2 15.25.5); EPT has a
-format of its own (SDM 3 28.3.2).
+format of its own (SDM 3 29.3.2).
 """
 from __future__ import annotations
 

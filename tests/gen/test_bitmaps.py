@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 import samples_x86 as samples
+from contract import ROOT
 from hvgen import bitmaps, emit_x86, msrs
 from hvgen.model import Region
 
@@ -13,7 +14,7 @@ VENDORS: tuple[Literal["svm", "vmx"], ...] = ("svm", "vmx")
 
 
 def io_exits(vendor: str, data: bytes, port: int, width: int) -> bool:
-    """APM 2 15.10.1: the bits of all bytes of the access; SDM 3 25.1.3: the same, and a wrap around 0xffff exits always."""
+    """APM 2 15.10.1: the bits of all bytes of the access; SDM 3 26.1.3: the same, and a wrap around 0xffff exits always."""
     assert len(data) == (12288 if vendor == "svm" else 8192)
     if vendor == "vmx" and port + width > 0x10000:
         return True
@@ -77,7 +78,7 @@ def test_msr_table_is_sorted_and_disjoint() -> None:
     for one, two in zip(msrs.MSRS, msrs.MSRS[1:]):
         assert one.first <= one.last < two.first, f"{one.name} and {two.name}"
     assert all(m.value == 0 or m.read == "value" for m in msrs.MSRS)
-    assert all(m.why and any(source in m.why for source in ("SDM", "APM", "KVM", "BKDG")) for m in msrs.MSRS)
+    assert all(m.why and any(source in m.why for source in ("SDM", "APM", "KVM", "BKDG", "AMD")) for m in msrs.MSRS)
 
 
 def test_a_register_without_a_bit_cannot_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +94,16 @@ def answer(number: int) -> tuple[bool, int, bool]:
         if m.first <= number <= m.last:
             return m.read == "value", m.value, m.write == "ignore"
     return False, 0, False
+
+
+def test_the_manual_has_the_same_table() -> None:
+    text = (ROOT / "docs/guest-abi-x86.md").read_text(encoding="utf-8")
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in text.splitlines() if line.startswith("| 0x")]
+    rows = [row for row in rows if len(row) == 5]
+    reads = {"pass": "native", "code": "emulated", "refuse": "#GP"}
+    writes = {"pass": "native", "code": "checked", "ignore": "ignored", "refuse": "#GP"}
+    assert rows == [(f"{m.first:#x}" + (f"..{m.last:#x}" if m.last > m.first else ""), m.name,
+                     f"{m.value:#x}" if m.read == "value" else reads[m.read], writes[m.write], m.why) for m in msrs.MSRS]
 
 
 def test_answers_that_linux_needs() -> None:

@@ -2,7 +2,10 @@
 """The CPUID policy: shape, and what must be hidden, set or kept."""
 from __future__ import annotations
 
+import re
+
 import pytest
+from contract import ROOT
 from hvgen import cpuid, emit_x86
 
 NATIVE = (0xffffffff,) * 4             # a processor that has everything
@@ -91,3 +94,12 @@ def test_hidden_features_are_listed_with_reasons() -> None:
     text = "\n".join(emit_x86._cpuid())
     assert text.index("DTES64, MONITOR") < text.index("/* 0x2: caches */")
     assert all(f.name in text for one in cpuid.POLICY.leaves for f in one.hidden)
+
+
+def test_the_manual_has_every_hidden_feature_with_its_reason() -> None:
+    text = (ROOT / "docs/guest-abi-x86.md").read_text(encoding="utf-8")
+    rows = {why.strip(): names for names, why in re.findall(r"^\| ([A-Z0-9_, a-z]+) \| ([^|]+) \|$", text, re.M)}
+    for leaf in cpuid.POLICY.leaves:
+        for f in leaf.hidden:
+            if f.name not in ("OSXSAVE", "OSPKE"):
+                assert f.name in rows[f.why].split(", "), f.name

@@ -117,7 +117,7 @@ def merged(found: list[Leaf]) -> list[Leaf]:
 
 @dataclass(frozen=True)
 class Page:
-    """What an access finds, with the rights of all levels on the way (APM 2 5.6, SDM 3 4.6, 28.3.3)."""
+    """What an access finds, with the rights of all levels on the way (APM 2 5.6, SDM 3 4.6, 29.3.3)."""
     va: int
     pa: int
     size: int
@@ -145,7 +145,7 @@ def _ordinary(word: int, level: int, pa_bits: int) -> tuple[bool, bool, bool, bo
 
 
 def _extended(word: int, level: int, pa_bits: int) -> tuple[bool, bool, bool, bool, bool]:
-    """The same for EPT (SDM 3 28.3.2, 28.3.3.1: misconfigurations)."""
+    """The same for EPT (SDM 3 29.3.2, 29.3.3.1: misconfigurations)."""
     present = field(word, 2, 0) != 0
     large = field(word, 7, 7) == 1 and level > 0
     if present:
