@@ -30,16 +30,16 @@ context_save_fp:
     fp_pairs stp
     mrs     x1, fpcr
     mrs     x2, fpsr
-    str     x1, [x0, #512]!
-    str     x2, [x0, #8]
+    str     x1, [x0, #512]
+    str     x2, [x0, #520]
     ret
 
     .globl context_load_fp
 context_load_fp:
     hint    #34
     fp_pairs ldp
-    ldr     x1, [x0, #512]!
-    ldr     x2, [x0, #8]
+    ldr     x1, [x0, #512]
+    ldr     x2, [x0, #520]
     msr     fpcr, x1
     msr     fpsr, x2
     ret
