@@ -259,11 +259,12 @@ static uint64_t disturb(const struct sched *sched, const struct sched_group *gro
 static void put_back(struct sched *sched, uint32_t core, uint64_t now)
 {
     uint32_t index = sched->running[core];
-    struct sched_server *server = &sched->server[index];
+    struct sched_server *server;
 
     if (index == SCHED_IDLE) {
         return;
     }
+    server = &sched->server[index];
     charge(server, now);
     server->on = SCHED_IDLE;
     server->on_extra = false;
