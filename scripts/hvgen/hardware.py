@@ -110,7 +110,7 @@ def from_devicetree(blob: bytes, name: str, folder: str, board: BoardFile) -> Ha
                                 "add 'memory: [{base: ..., size: ...}]' to board.yaml"))
     gic = timer = pc = None
     if pc_board:
-        pc = hardware_x86.describe(tree, board, wrong)
+        pc = hardware_x86.describe(tree, board, memory, wrong)
     elif controller is None:
         wrong.append(Diagnostic("BOARD-NO-GIC", place, "the board has no GICv2 or GICv3", ((None, _controllers(tree)),)))
     else:

@@ -13,6 +13,7 @@ from .boardfile import BoardFile
 from .diag import Diagnostic, did_you_mean, hex_range
 from .fdt import Node, Tree
 from .model import IoApic, Pc, Region, Span
+from .place import overlap
 
 CPUS = ("intel,x86-64", "amd,x86-64")
 IOAPIC = interrupts.IOAPIC
@@ -35,6 +36,7 @@ KEPT = {
 
 MOST_LINES = 64                        # struct layout_pc_partition.lines
 LAST_APIC_ID = 254                     # one byte in the I/O APIC's entries and in the MADT, and 255 is all of them
+LOCAL_APIC = Region(0xfee00000, 0x100000)  # and where devices write to send an interrupt (SDM 3A 11.11.1)
 LEGACY = Region(0, 0x100000)           # firmware's, of every PC
 PORTS = addresses.IO_PORTS
 LINES = "bulkhead,lines"               # inputs of the I/O APIC
@@ -55,10 +57,10 @@ def _ioapics(tree: Tree) -> list[Node]:
     return [node for node in tree.nodes.values() if node.is_a(*IOAPIC) and node.enabled]
 
 
-def describe(tree: Tree, board: BoardFile, wrong: list[Diagnostic]) -> Pc:
+def describe(tree: Tree, board: BoardFile, memory: tuple[Region, ...], wrong: list[Diagnostic]) -> Pc:
     """The board beside its cores, memory and devices; what is wrong with it is added to `wrong`."""
     place = Span(board.devicetree)
-    wrong += [*_wrong_nodes(tree, place), *_wrong_ids(tree, place), *_wrong_keys(board)]
+    wrong += [*_wrong_nodes(tree, place), *_wrong_memory(tree, memory, place), *_wrong_ids(tree, place), *_wrong_keys(board)]
     pm_timer = _first(tree, PM_TIMER)
     pc = Pc(ioapic=_ioapic(tree, place, wrong), pm_timer=_port(pm_timer), tsc_hz=_tsc_hz(tree), off=board.poweroff, reset=board.reset)
     if not pc.pm_timer and not pc.tsc_hz:
@@ -153,6 +155,17 @@ def _wrong_lines(tree: Tree, ioapic: Optional[Node], lines: int, node: Node) -> 
         if interrupt.flags not in LINE_FLAGS:
             yield (f"line {interrupt.intid} has flags {interrupt.flags:#x}",
                    "1: rising edge, 2: falling edge, 4: high level, 8: low level")
+
+
+def _wrong_memory(tree: Tree, memory: tuple[Region, ...], place: Span) -> Iterator[Diagnostic]:
+    """Between RAM below 4 GiB and the BIOS's ROM lie registers: no bank may reach across them."""
+    taken = [(LOCAL_APIC, "the local APICs")]
+    taken += [(region, node.path) for node in tree.nodes.values() if node.compatible for region in addresses.regs(node)]
+    for bank in memory:
+        for region, what in taken:
+            if overlap(bank, region) and region.end > 1 << 16:    # else it is said to be I/O ports
+                yield Diagnostic("BOARD-NODE", place, f"RAM at {hex_range(bank.base, bank.size)} covers the registers of {what} at "
+                                 f"{hex_range(region.base, region.size)}", fix="give the bank the size that the firmware's memory map has")
 
 
 def _wrong_ids(tree: Tree, place: Span) -> Iterator[Diagnostic]:

@@ -181,6 +181,15 @@ def test_a_sound_node_at_the_edge_is_not() -> None:
     assert device(hw, "/x@fff8").ports == (Region(0xfff8, 8),)
 
 
+def test_ram_must_not_cover_registers() -> None:
+    bank = "<0 0x100000 0x7ff00000>"
+    assert [text.partition(" covers ")[2] for text in refusals(head=HEAD.replace(bank, "<0 0x100000 0xfff00000>"))] == [
+        "the registers of /interrupt-controller@fec00000 at 0xfec00000-0xfec00fff",
+        "the registers of the local APICs at 0xfee00000-0xfeefffff"]
+    assert board(head=HEAD.replace(bank, "<0 0x100000 0xfeb00000>")).memory[-1].end == 0xfec00000
+    assert "BOARD-NODE" in refusals(memory=(Region(0, MIB), Region(0xfeef0000, 0x20000)))[0]
+
+
 def test_the_first_mib_must_be_firmwares() -> None:
     for firmware in ((), ((Region(0, MIB - 0x1000), "BIOS"),), ((Region(0x1000, MIB), "BIOS"),)):
         assert refusals(firmware=firmware) == [
