@@ -131,7 +131,7 @@ def memory_svg(plan: Plan) -> str:
             shapes.append(zigzag(RAM_X, b.top + b.height - 9, RAM_W))
         shapes.append(text(RAM_X - 8, b.top + 11, f"{r.region.base:#x}", "soft mono", "end"))
         kind = "in" if r.owner >= 0 else "inv" if r.owner == HYPERVISOR else ""
-        name = "hypervisor and images" if r.owner == HYPERVISOR else r.what
+        name = "hypervisor and images" if r.region == plan.hv else r.what
         shapes.append(text(RAM_X + 8, b.top + 15, name if len(name) < 22 else name[:20] + "\u2026", kind))
         shapes.append(text(RAM_X + RAM_W - 8, b.top + 15, size_text(r.region.size), kind, "end"))
     if rows:

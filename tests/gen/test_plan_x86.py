@@ -26,6 +26,12 @@ def guest(name: str, cpus: list[int], size: int, **rest: Any) -> Partition:
     return part(name, cpus, size, **{"image": ImageSpec("raw", f"{name}.bin", MIB), **rest})
 
 
+def the_pc() -> Pc:
+    board = pc().pc
+    assert board
+    return board
+
+
 def make(hardware: Hardware, *parts: Partition, **rest: Any) -> Plan:
     described = system(*parts)
     assert rules.check(hardware, described, images(described)) == []
@@ -97,8 +103,23 @@ def test_vuart_at_another_console() -> None:
     uart = pc().uart
     assert uart
     hardware = pc(uart=replace(uart, path="/serial@2f8", region=Region(0x2f8, 8), intid=3))
-    plan = make(hardware, guest("a", [0], 64 * MIB, console="vuart", devices=(COM1,)))
-    assert plan.partitions[0].vuart == planner.Vuart(0x2f8, 3) and plan.partitions[0].spis == (4,)
+    plan = make(hardware, guest("a", [0], 64 * MIB, console="vuart"), guest("b", [1], 64 * MIB, console="vuart", devices=(COM1,)))
+    assert [p.vuart for p in plan.partitions] == [planner.Vuart(0x2f8, 3)] * 2 and plan.partitions[1].spis == (4,)
+
+
+def test_vuart_needs_ports_and_line() -> None:
+    few = pc(uart=None, pc=replace(the_pc(), ioapic=IoApic("/interrupt-controller@fec00000", Region(0xfec00000, 0x1000), 4, 2)))
+    assert make(few, guest("a", [0], 64 * MIB, console="vuart")).partitions[0].vuart == planner.Vuart(0x2f8, 3)
+    silent = pc(uart=None, devices=tuple(replace(d, interrupts=()) if d.path == "/serial@3f8" else d for d in pc().devices))
+    own = guest("a", [0], 64 * MIB, console="vuart", devices=(COM1,))
+    assert make(silent, own).partitions[0].vuart == planner.Vuart(0x2f8, 3)
+    none = pc(uart=None, pc=replace(the_pc(), ioapic=None))
+    assert "[IRQ-NONE-FREE]" in refused(none, guest("a", [0], 64 * MIB, console="vuart"))[0]
+
+
+def test_the_first_mib_is_nobodys() -> None:
+    make(pc(reserved=()), guest("a", [0], 4 * GIB - 64 * MIB))
+    assert "less 640 KiB kept for firmware" in refused(pc(reserved=()), guest("a", [0], 4 * GIB))[0]
 
 
 def test_no_place_for_a_vuart() -> None:
@@ -170,12 +191,17 @@ def test_initrd_lies_behind_the_kernel() -> None:
         ("kernel", 16 * MIB, 20 * MIB), ("initrd", 56 * MIB + 4096, 5000), ("boot", 0xf0000, 0)]
     with pytest.raises(planner.Refused, match="IMG-SIZE.*kernel and initrd: 56.1 MiB of memory are needed, there are 56.0 MiB"):
         planner.make(pc(), system(replace(part_of, memory=replace(part_of.memory, size=56 * MIB + 4096))), {"a": linux})
+    alone = replace(linux, pieces=linux.pieces[:1])
+    with pytest.raises(planner.Refused, match="IMG-SIZE.*the kernel: 56.1 MiB of memory are needed, there are 56 MiB"):
+        planner.make(pc(), system(replace(part_of, memory=replace(part_of.memory, size=56 * MIB))), {"a": alone})
 
 
 def test_all_must_lie_below_the_hole() -> None:
     high = guest("a", [0], 4 * GIB, image=ImageSpec("raw", "a.bin", 2 * GIB - 4096))
-    assert [line.partition("error")[2] for line in refused(pc(16 * GIB), replace(high, image=replace(high.image, offset=2 * GIB - 16)))] == [
-        "[IMG-SIZE]: image of partition 'a': 'a.bin' (4096 bytes) at offset 0x7ffffff0: 2048.1 MiB of memory are needed, there are 2 GiB\n"
+    too_high = replace(high, image=replace(high.image, offset=2 * GIB - 16))
+    assert [line.partition("error")[2] for line in refused(pc(16 * GIB), too_high)] == [
+        "[IMG-SIZE]: image of partition 'a': 'a.bin' (4096 bytes) at offset 0x7ffffff0: 2048.1 MiB of memory are needed, "
+        "there are 2 GiB\n"
         "  note: s.yaml:5:3: its memory is given here\n"
         "  fix: a guest on x86 has no more than 2 GiB below its hole for registers: use smaller files"]
     assert make(pc(16 * GIB), high).partitions[0].entry == 2 * GIB - 4096
