@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define IO_PORTS    UINT64_C(65536)
+#define VUART_PORTS UINT64_C(8)
+
 /* GICv2: the guest's CPU interface is GICV at the address of GICC, page by page. */
 static bool is_guest_gicv(const struct world *world, const struct mapping *m)
 {
@@ -96,6 +99,13 @@ static void prove_one_owner(const struct world *world, struct proof *proof)
 
 /* ---------------------------------------------------------------- DMA */
 
+static bool is_pci_function(const struct devtree *dt, int node)
+{
+    const char *type = dt->nodes[node].parent >= 0 ? dt_string(dt, dt->nodes[node].parent, "device_type") : NULL;
+
+    return type != NULL && strncmp(type, "pci", 3) == 0;
+}
+
 /* Generic names (Devicetree Specification 2.2.2) of devices that move data by themselves. */
 static bool moves_data(const struct devtree *dt, int node)
 {
@@ -119,6 +129,8 @@ static bool moves_data(const struct devtree *dt, int node)
                                         "nvme",
                                         "virtio_mmio",
                                         "virtio"};
+    /* An HPET can be told to write its interrupts anywhere, the 8237 and fw_cfg copy memory. */
+    static const char *const masters[] = {"virtio,*", "intel,hpet", "intel,i8237", "qemu,fw-cfg*"};
     const char *name = strrchr(dt->nodes[node].path, '/') + 1;
     size_t length = strcspn(name, "@");
 
@@ -132,7 +144,12 @@ static bool moves_data(const struct devtree *dt, int node)
             return true;
         }
     }
-    return dt_compatible(dt, node, "virtio,*");
+    for (size_t i = 0; i < sizeof(masters) / sizeof(masters[0]); i++) {
+        if (dt_compatible(dt, node, masters[i])) {
+            return true;
+        }
+    }
+    return is_pci_function(dt, node);
 }
 
 static void prove_dma(const struct world *world, struct proof *proof)
@@ -328,6 +345,18 @@ static void prove_emulated_pc(const struct world *world, struct proof *proof)
     const struct ranges *own = &world->board.controller_regions;
 
     for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct layout_vuart *vuart = &world->parts[p].raw.vuart;
+
+        for (uint64_t port = vuart->base.raw; vuart->intid != 0 && port < vuart->base.raw + VUART_PORTS; port++) {
+            proof->checked++;
+            if (port >= IO_PORTS || port_passes(world, &world->parts[p], port)) {
+                violate(proof,
+                        "partition %s: I/O port 0x%" PRIx64 " of the virtual UART passes: accesses do not reach the "
+                        "hypervisor",
+                        world->parts[p].name, port);
+                break;
+            }
+        }
         for (size_t i = 0; i < own->count; i++) {
             unmapped(world, proof, &world->parts[p], own->at[i].base, own->at[i].end - own->at[i].base, own->at[i].what);
         }
@@ -395,7 +424,7 @@ static const struct rule rules[] = {
      "pages", prove_attributes, ARCH_BOTH},
     {"emulated-unmapped",
      "The pages of the emulated devices (distributor, redistributors, virtual UART; on x86 the I/O APIC) are apart "
-     "from each other and unmapped for every guest.",
+     "from each other and unmapped for every guest; the I/O ports of a virtual UART do not pass.",
      "pages", prove_emulated, ARCH_BOTH},
 };
 /* clang-format on */

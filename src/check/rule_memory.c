@@ -4,6 +4,10 @@
 
 #include <stdlib.h>
 
+#define PC_HOLE  (UINT64_C(2) << 30)
+#define PC_HIGH  (UINT64_C(4) << 30)
+#define PC_LEAST (UINT64_C(4) << 20)
+
 /* Every place where a partition's stage 2 leads into `list`. */
 static void prove_unreached(const struct world *world, struct proof *proof, const struct ranges *list)
 {
@@ -164,11 +168,36 @@ static void prove_place(const struct world *world, struct proof *proof, const st
     }
 }
 
+/* x86: RAM begins at 0 and leaves out what lies from 2 to 4 GiB, where registers are. */
+static void prove_guest_places(struct proof *proof, const struct part *part)
+{
+    struct ranges own = {0};
+    uint64_t total = 0, low;
+
+    for (uint32_t i = 0; i < part->raw.memory_count; i++) {
+        ranges_add(&own, part->memory[i].ipa.raw, part->memory[i].size, "RAM", NO_OWNER);
+        total += part->memory[i].size;
+    }
+    ranges_sort(&own);
+    low = total < PC_HOLE ? total : PC_HOLE;
+    if (!ranges_cover(&own, 0, low) || !ranges_cover(&own, PC_HIGH, PC_HIGH + (total - low))) {
+        violate(proof, "partition %s: its RAM is not at guest addresses 0..0x%" PRIx64 " and 0x%" PRIx64 "..0x%" PRIx64,
+                part->name, low, PC_HIGH, PC_HIGH + (total - low));
+    }
+    if (total < PC_LEAST) {
+        violate(proof, "partition %s has %" PRIu64 " bytes of RAM, a guest needs 4 MiB", part->name, total);
+    }
+    free(own.at);
+}
+
 static void prove_places(const struct world *world, struct proof *proof)
 {
     for (uint32_t p = 0; p < world->part_count; p++) {
         if (world->parts[p].spec != NULL) {
             prove_place(world, proof, &world->parts[p]);
+        }
+        if (is_x86(world)) {
+            prove_guest_places(proof, &world->parts[p]);
         }
     }
 }
@@ -332,7 +361,7 @@ static const struct rule rules[] = {
      "pages", prove_given_amount, ARCH_BOTH},
     {"memory-place",
      "RAM lies where system.yaml fixes it, and guest address equals physical address where a device does "
-     "unprotected DMA.",
+     "unprotected DMA. On x86 it begins at guest address 0, leaves out 2 to 4 GiB, and is 4 MiB at least.",
      "ranges", prove_places, ARCH_BOTH},
     {"memory-mapped",
      "Every partition reaches all of its RAM, for reading, writing and executing, at the guest addresses of the "

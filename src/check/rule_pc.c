@@ -27,16 +27,15 @@ static void prove_ioapic(const struct world *world, struct proof *proof)
 static void equal_outs(struct proof *proof, const char *what, const struct layout_out *found, uint32_t count,
                        const struct spec_outs *wanted)
 {
-    equal(proof, text("the number of writes that %s the board", what), count, wanted->count);
+    equal(proof, text("the number of writes %s", what), count, wanted->count);
     for (uint32_t i = 0; i < count && i < wanted->count; i++) {
         proof->checked++;
         if (memcmp(&found[i], &wanted->at[i], sizeof(found[i])) != 0) {
-            violate(proof, "write %" PRIu32 " that %ss the board is 0x%" PRIx32 " to port 0x%x, board.yaml has 0x%" PRIx32
-                           " to port 0x%x",
+            violate(proof, "write %" PRIu32 " %s is 0x%" PRIx32 " to port 0x%x, board.yaml has 0x%" PRIx32 " to port 0x%x",
                     i, what, found[i].value, found[i].port, wanted->at[i].value, wanted->at[i].port);
         }
         if (found[i].width != 1 && found[i].width != 2 && found[i].width != 4) {
-            violate(proof, "write %" PRIu32 " that %ss the board has %u bytes", i, what, found[i].width);
+            violate(proof, "write %" PRIu32 " %s has %u bytes", i, what, found[i].width);
         }
     }
 }
@@ -48,8 +47,8 @@ static void prove_power(const struct world *world, struct proof *proof)
     equal(proof, "the PM timer's port", pc->pm_timer, world->board.pm_timer);
     equal(proof, "the frequency of the time stamp counter", pc->tsc_hz, world->board.tsc_hz);
     equal(proof, "the PSCI conduit", world->layout.conduit, LAYOUT_CONDUIT_NONE);
-    equal_outs(proof, "switch off", world->outs, pc->off_count, &world->board.off);
-    equal_outs(proof, "reset", world->outs + pc->off_count, pc->reset_count, &world->board.reset);
+    equal_outs(proof, "to switch the board off", world->outs, pc->off_count, &world->board.off);
+    equal_outs(proof, "to reset the board", world->outs + pc->off_count, pc->reset_count, &world->board.reset);
 }
 
 static void prove_trampoline(const struct world *world, struct proof *proof)

@@ -13,11 +13,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from planter import Image  # noqa: E402
+from planter_x86 import PcImage  # noqa: E402
 
 REPO = Path(__file__).resolve().parents[2]
 HERE = REPO / "tests/check/fixture"
+HERE_X86 = REPO / "tests/check/fixture_x86"
 OUT = REPO / "build/test/check"
-CROSS = os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-")
+VENDORS = ("svm", "vmx")
+CROSS = {"arm64": os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-"), "x86": "x86_64-linux-gnu-"}
 WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef "
             "-Wwrite-strings -Werror").split()
 
@@ -40,28 +43,32 @@ def compile_checker(compiler: str, to: Path, *flags: str) -> Path:
     return to
 
 
-def link(folder: Path) -> Path:
+def link(folder: Path, arch: str = "arm64") -> Path:
     """layout.c, tables.c and images.S of a folder -> bulkhead.elf in it, checksum and all."""
+    tools = CROSS[arch]
     for name in ("layout", "tables"):
-        must(f"{CROSS}gcc", "-std=c11", "-ffreestanding", "-fno-pic", "-fno-pie", "-O1", "-Isrc/include", "-c",
+        must(f"{tools}gcc", "-std=c11", "-ffreestanding", "-fno-pic", "-fno-pie", "-O1", "-Isrc/include", "-c",
              folder / f"{name}.c", "-o", folder / f"{name}.o")
-    must(f"{CROSS}gcc", "-c", f"-I{folder}", folder / "images.S", "-o", folder / "images.o")
+    must(f"{tools}gcc", "-c", f"-I{folder}", folder / "images.S", "-o", folder / "images.o")
     objects = [folder / f"{name}.o" for name in ("core", "layout", "tables", "images")]
-    must(f"{CROSS}ld", "-nostdlib", "-static", "--build-id=none", "-z", "noexecstack", "-z", "max-page-size=4096", "-L", folder,
-         "-T", "src/arch/arm64/hv.ld", "-o", folder / "linked.elf", *objects)
+    must(f"{tools}ld", "-nostdlib", "-static", "--build-id=none", "-z", "noexecstack", "-z", "max-page-size=4096", "-L", folder,
+         "-T", f"src/arch/{arch}/hv.ld", "-o", folder / "linked.elf", *objects)
     image = Image(folder / "linked.elf")
     image.seal()
     (folder / "bulkhead.elf").write_bytes(image.data)
     return folder / "bulkhead.elf"
 
 
-def generate(config: Path, folder: Path) -> None:
+def generate(config: Path, folder: Path, vendor: str = "") -> None:
+    """What the generator makes of a configuration, for ARM64 or, with a vendor, for x86."""
+    arch = "x86" if vendor else "arm64"
     folder.mkdir(parents=True, exist_ok=True)
-    must(f"{CROSS}gcc", "-c", HERE / "core.S", "-o", folder / "core0.o")
-    must(f"{CROSS}ld", "-r", folder / "core0.o", "-o", folder / "core.o")
+    must(f"{CROSS[arch]}gcc", "-c", (HERE_X86 if vendor else HERE) / "core.S", "-o", folder / "core0.o")
+    must(f"{CROSS[arch]}ld", "-r", folder / "core0.o", "-o", folder / "core.o")
     (folder / "payload.bin").write_bytes(b"\xd5\x03\x20\x1f" * 1250)
+    (folder / "kconfig").write_text({"svm": "CONFIG_X86=y\n", "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\n"}.get(vendor, ""))
     plan = "import sys; sys.path.insert(0, 'scripts'); from hvgen import config, generate; " \
-           "found = config.load(sys.argv[1], sys.argv[2], '.'); " \
+           "found = config.load(sys.argv[1], sys.argv[2], '.', sys.argv[2] + '/kconfig'); " \
            "generate.generate(found.plan, sys.argv[2] + '/core.o', sys.argv[2], (), found.made_files())"
     must("/usr/bin/python3", "-c", plan, config, folder)
 
@@ -96,6 +103,9 @@ class Checker:
     def image(self) -> Image:
         return Image(self.good / "bulkhead.elf")
 
+    def pc(self) -> PcImage:
+        return PcImage(self.good / "bulkhead.elf")
+
     def planted(self, image: Image, seal: bool = True, **keys: object) -> Verdict:
         if seal:
             image.seal()
@@ -105,9 +115,22 @@ class Checker:
 
 
 @pytest.fixture(scope="session")
-def checker() -> Checker:
+def program() -> Path:
     OUT.mkdir(parents=True, exist_ok=True)
-    program = compile_checker("gcc", OUT / "hvcheck", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+    return compile_checker("gcc", OUT / "hvcheck", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+
+
+@pytest.fixture(scope="session")
+def checker(program: Path) -> Checker:
     generate(HERE, OUT / "good")
     link(OUT / "good")
     return Checker(program, OUT / "good", HERE)
+
+
+@pytest.fixture(scope="session", params=VENDORS)
+def pc(program: Path, request: pytest.FixtureRequest) -> Checker:
+    """The same for a PC, with the tables of each CPU vendor."""
+    folder = OUT / f"good-{request.param}"
+    generate(HERE_X86, folder, request.param)
+    link(folder, "x86")
+    return Checker(program, folder, HERE_X86)

@@ -65,9 +65,10 @@ Layout = structure("Layout", ("magic", U64), ("version", U32), ("cpu_count", U32
 assert (ctypes.sizeof(Partition), ctypes.sizeof(Gic), ctypes.sizeof(Uart), ctypes.sizeof(Layout)) == (320, 128, 136, 408)
 
 
-
 class Image:
     """The bytes of an ELF file, by physical address. What is read as a structure can be written through it."""
+
+    LAYOUT, PARTITION, CPU, VCPU = Layout, Partition, Cpu, Vcpu
 
     def __init__(self, file: Path) -> None:
         self.data = bytearray(file.read_bytes())
@@ -75,7 +76,7 @@ class Image:
         self.segments = [(s["p_paddr"], s["p_filesz"], s["p_offset"]) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"]
         table = elf.get_section_by_name(".symtab")
         self.symbols = {s.name: s["st_value"] for s in table.iter_symbols()}
-        self.layout = self.view(Layout, self.symbols["layout"])
+        self.layout = self.view(self.LAYOUT, self.symbols["layout"])
 
     def offset(self, pa: int) -> int:
         for base, size, start in self.segments:
@@ -108,16 +109,16 @@ class Image:
 
     def part(self, name: str) -> Any:
         for i in range(self.layout.partition_count):
-            part = self.view(Partition, self.layout.partitions, i)
+            part = self.view(self.PARTITION, self.layout.partitions, i)
             if self.string(part.name) == name:
                 return part
         raise KeyError(name)
 
     def cpu(self, index: int) -> Any:
-        return self.view(Cpu, self.layout.cpus, index)
+        return self.view(self.CPU, self.layout.cpus, index)
 
     def vcpu(self, part: str, index: int) -> Any:
-        return self.view(Vcpu, self.part(part).vcpus, index)
+        return self.view(self.VCPU, self.part(part).vcpus, index)
 
     def memory(self, part: str, index: int = 0) -> Any:
         return self.view(Memory, self.part(part).memory, index)

@@ -958,7 +958,7 @@ def test_changed_table_without_new_checksum(checker: Checker) -> None:
 
 def test_every_property_has_a_fault(checker: Checker) -> None:
     manual = run(checker.program, "--manual").stdout
-    known = {line.split("**")[1] for line in manual.splitlines() if line.startswith("- **")}
+    known = {line.split("**")[1] for line in manual.splitlines() if line.startswith("- **") and "** (x86)" not in line}
     planted = set().union(*(broken for _, _, broken, _ in FAULTS))
     elsewhere = {"layout-checksum", "memory-place", "device-one-owner", "device-dma"}   # here and in test_inputs.py
     assert known == planted | elsewhere
