@@ -68,7 +68,8 @@ def test_what_can_harm_others_does_not_pass() -> None:
                             (0x8b, "microcode"), (0x198, "power"), (0x199, "power"), (0x3a, "VMX"), (0x480, "VMX"),
                             (0xc0010114, "SVM"), (0xc0010117, "SVM"), (0xc0010015, "HWCR"), (0xc0010010, "SYSCFG"),
                             (0xc0010111, "SMM"), (0x9e, "SMM"), (0x1d9, "DEBUGCTL"), (0x600, "debug store"),
-                            (0x570, "processor trace"), (0xda0, "processor trace, by XRSTORS"), (0x6e1, "PKS"), (0x400, "machine checks"), (0x10, "the time of all")):
+                            (0x570, "processor trace"), (0xda0, "processor trace, by XRSTORS"),
+                            (0x6e1, "PKS"), (0x400, "machine checks"), (0x10, "the time of all")):
             assert msr_exits(vendor, data, number, True), why
 
 

@@ -165,7 +165,8 @@ def test_acpica_reads_the_tables(tmp_path: Path) -> None:
         assert set(tables) == {"XSDT", "FACP", "APIC", "DSDT"}
         texts = {name: disassembled(data, tmp_path, f"{guest.part.name}-{name}") for name, data in tables.items()}
         fadt = texts["FACP"]
-        for line in (r"Hardware Reduced \(V5\) : 1", r"Use APIC Physical Destination Mode \(V4\) : 1", r"Reset Register Supported \(V2\) : 1",
+        for line in (r"Hardware Reduced \(V5\) : 1", r"Use APIC Physical Destination Mode \(V4\) : 1",
+                     r"Reset Register Supported \(V2\) : 1",
                      r"Control Method Power Button \(V1\) : 1", r"RTC Not Present \(V5\) : 1", r"8042 Present on ports 60/64 \(V2\) : 0"):
             assert re.search(line, fadt), line
         assert re.search(r"Reset Register : .*\n.*\n.*\n.*\n.*Encoded Access Width : 01 .*\n.*Address : 0000000000000CF9", fadt)
@@ -207,7 +208,8 @@ def plans_with_devices() -> Iterator[Plan]:
     ram = [samples.ram_mapping(0, 32 * MIB, 16 * MIB)]
     yield samples.plan(hw, [samples.partition(hw, 0, "a", [0], ram)])
     yield samples.plan(hw, [samples.partition(hw, 0, "a", [0], ram, [samples.COM2, samples.RTC], vuart=True)])
-    level = Device("/serial@3e8", (), ("ns16550a",), (), (Interrupt(11, 8), Interrupt(300, 4)), False, ports=(Region(0x3e8, 8), Region(0x80, 1)))
+    level = Device("/serial@3e8", (), ("ns16550a",), (), (Interrupt(11, 8), Interrupt(300, 4)), False,
+                   ports=(Region(0x3e8, 8), Region(0x80, 1)))
     many = samples.replace(hw, devices=(*hw.devices, level))
     yield samples.plan(many, [samples.partition(many, 0, "a", [0], ram, [samples.COM2, "/serial@3e8"], vuart=True)])
 
