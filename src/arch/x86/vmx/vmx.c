@@ -70,7 +70,7 @@ const char *vmm_refusal(void)
         }
     }
     if ((~rdmsr(MSR_VMX_EPT_VPID) & (EPT_PAGING | EPT_FLUSHING)) != 0) {
-        return "this CPU's EPT lacks 2 MiB or 1 GiB pages, write-back tables, INVEPT or INVVPID, which the layout needs";
+        return "this CPU's EPT lacks large pages, write-back tables, INVEPT or INVVPID, which the layout needs";
     }
     return NULL;
 }
