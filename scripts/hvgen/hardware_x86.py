@@ -31,6 +31,8 @@ KEPT = {
     "intel,i8237": "the old DMA controller, which can write to the first 16 MiB",
     "intel,hpet": "a timer that can write its interrupt to any address",
     "intel,i440fx": "the PCI host, which configures all PCI functions",
+    "intel,ich9-pm": "ACPI's power management, which can switch the board off",
+    "intel,piix4-pm": "ACPI's power management, which can switch the board off",
     "bochs,shutdown": "what ends the emulator",
 }
 

@@ -64,6 +64,7 @@ def test_a_pc_has_neither_gic_nor_timer_nor_psci() -> None:
     hw = board()
     assert (hw.gic, hw.timer, hw.psci) == (None, None, "none")
     assert arm_board().pc is None
+    assert board(PM_TIMER + 'psci { compatible = "arm,psci-1.0"; method = "smc"; };').psci == "none"
 
 
 def test_ioapic_alarm_and_clock() -> None:
@@ -154,6 +155,13 @@ def test_half_an_ioapic_is_refused(change: tuple[str, str], said: str) -> None:
 def test_no_ioapic_is_refused() -> None:
     assert refusals(PM_TIMER, HEAD.replace('"intel,ioapic"', '"intel,other"'))[0] == (
         "b/board.dts: error[BOARD-NO-IOAPIC]: the board has no I/O APIC")
+
+
+def test_two_ioapics_are_refused_unless_one_is_disabled() -> None:
+    second = 'pic2: x@fec10000 { compatible = "intel,ioapic"; bulkhead,lines = <8>; reg = <0 0xfec10000 0x1000>; };'
+    assert refusals(PM_TIMER + second) == ["b/board.dts: error[BOARD-NO-IOAPIC]: the board has 2 I/O APICs, this version drives one"]
+    pc = board(PM_TIMER + second.replace("reg", 'status = "disabled"; reg')).pc
+    assert pc and pc.ioapic and pc.ioapic.lines == 24
 
 
 def test_no_clock_is_refused() -> None:
