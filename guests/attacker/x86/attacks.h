@@ -15,6 +15,7 @@ void attack_port_strings(const char *name, uint64_t address);
 
 /* apic_attacks.c */
 void attack_icr(const char *name, uint64_t address);
+void attack_icr_foreign(const char *name, uint64_t address);
 void attack_icr_bits(const char *name, uint64_t address);
 void attack_nmi_self(const char *name, uint64_t address);
 void attack_apic_registers(const char *name, uint64_t address);

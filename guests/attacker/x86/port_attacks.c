@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attacks.h"
 
-#define PORTS  0x10000u
+#define PORTS     0x10000u
+#define PC_PORTS  0x1000u
 
 /* Ports that are this guest's own, or that it is meant to have: the console's, reset and sleep. */
 static bool is_own(uint32_t port)
@@ -10,19 +11,29 @@ static bool is_own(uint32_t port)
            (acpi.sleep != 0 && port - acpi.sleep < 2);
 }
 
-/* Every port there is: reads must give ones, as where nothing answers; writes must go nowhere. */
+/*
+ * Every port there is, those above the PC's own by four: reads must give ones, as where nothing answers;
+ * writes must go nowhere.
+ */
 void attack_ports(const char *name, uint64_t address)
 {
     uint32_t tried = 0, answered = 0, first = 0;
     (void)address;
-    for (uint32_t port = 0; port < PORTS; port++) {
+    for (uint32_t port = 0; port < PORTS; port += port < PC_PORTS ? 1 : 4) {
+        uint32_t value;
         if (is_own(port)) {
             continue;
         }
-        port_write8((uint16_t)port, 0);
-        port_write8((uint16_t)port, 0xff);
+        if (port < PC_PORTS) {
+            port_write8((uint16_t)port, 0);
+            port_write8((uint16_t)port, 0xff);
+            value = port_read8((uint16_t)port) | 0xffffff00;
+        } else {
+            port_write32((uint16_t)port, 0);
+            value = port_read32((uint16_t)port);
+        }
         tried++;
-        if (port_read8((uint16_t)port) != 0xff) {
+        if (value != 0xffffffff) {
             first = answered == 0 ? port : first;
             answered++;
         }

@@ -112,6 +112,7 @@ bool is_kvm_like(void);       /* does a hypervisor offer KVM's leaves? Bulkhead 
 #define X2APIC_TPR       0x808u
 #define X2APIC_EOI       0x80bu
 #define X2APIC_SVR       0x80fu
+#define X2APIC_ISR       0x810u
 #define X2APIC_IRR       0x820u
 #define X2APIC_ICR       0x830u
 #define X2APIC_LVT_TIMER 0x832u

@@ -40,8 +40,9 @@ void trap_fatal(uint64_t vector, uint64_t code, uint64_t address, uint64_t rip)
 
 void irq_dispatch(uint32_t vector)
 {
-    if (vector == VECTOR_SPURIOUS) {
-        return;
+    bool spurious = vector == VECTOR_SPURIOUS && (msr_read(X2APIC_ISR + VECTOR_SPURIOUS / 32) >> 31 & 1) == 0;
+    if (spurious) {
+        return;                 /* not in service: no end to signal */
     }
     if (vector != VECTOR_CALIBRATE) {
         guest_irq(vector);
