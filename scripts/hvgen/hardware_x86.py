@@ -18,7 +18,6 @@ from .place import overlap
 CPUS = ("intel,x86-64", "amd,x86-64")
 IOAPIC = interrupts.IOAPIC
 PIT = ("intel,i8254",)
-PIC = ("intel,i8259",)
 PM_TIMER = ("acpi,pm-timer",)
 
 # No partition may have these, although they look like other devices.
