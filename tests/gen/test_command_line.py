@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import platform
 import re
 import resource
 import subprocess
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 import test_images_x86
-from test_images import elf, kernel
+from test_images import elf, kernel, part
+
+from hvgen import images
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM = """\
@@ -135,6 +138,35 @@ def test_elf_guest_goes_into_the_output(folder: Path, core: Path, tmp_path: Path
 @pytest.mark.parametrize("args", [(), ("chekc",), ("check",), ("generate", "x"), ("check", "x", "--what")])
 def test_wrong_usage_is_2(args: tuple[str, ...]) -> None:
     assert bulkhead(*args).returncode == 2
+
+
+def test_generate_for_x86(folder: Path, tmp_path: Path) -> None:
+    """Which code is built stands in defconfig, or in the .config that Kconfig made of it."""
+    text = SYSTEM.format(board="qemu-q35").replace("Image.gz", "vmlinuz").replace("0x80000", "0x100000")
+    (folder / "system.yaml").write_text(text)
+    (folder / "vmlinuz").write_bytes(test_images_x86.bzimage(gzip.compress(test_images_x86.kernel())))
+    (folder / "defconfig").write_text("")
+    source = tmp_path / "core.c"
+    source.write_text("int text(void) { return 0; } int data = 1; int bss;\n")
+    core, out = tmp_path / "core.o", tmp_path / "out"
+    subprocess.run([*x86_cc(), "-c", "-o", str(core), str(source)], check=True)
+    done = bulkhead("generate", folder, "--core", core, "-O", out)
+    assert done.returncode == 1 and "error[BOARD-ARCH]" in done.stderr and not out.exists()
+    (tmp_path / ".config").write_text("CONFIG_X86=y\n# CONFIG_SVM is not set\nCONFIG_VMX=y\n")
+    done = bulkhead("generate", folder, "--core", core, "-O", out, "--kconfig", tmp_path / ".config")
+    assert done.returncode == 0 and "warning: the code uses VMX (CONFIG_VMX)" in done.stderr, done.stderr
+    assert {p.name for p in out.iterdir()} >= {"layout.c", "tables.c", "images.S", "sizes.ld", "plan.json", "first.boot",
+                                               "second.boot", "first.kernel", "report.html"}
+    assert json.loads((out / "plan.json").read_text())["hypervisor"]["vmm"] == "vmx"
+    assert b"".join(p.data or b"" for p in inspected(folder / "vmlinuz").pieces) == (out / "first.kernel").read_bytes()
+
+
+def inspected(file: Path) -> images.Image:
+    return images.inspect(part("linux", file), "out", "x86")
+
+
+def x86_cc() -> list[str]:
+    return ["gcc"] if platform.machine() == "x86_64" else ["x86_64-linux-gnu-gcc"]
 
 
 @pytest.mark.parametrize("config", sorted(p.parent.name for p in (ROOT / "configs").glob("*/system.yaml")))
