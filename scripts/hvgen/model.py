@@ -190,9 +190,49 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class PoolUse:
+    """`cpus: {pool: ...}`: each of `vcpus` vcpus is a server of that pool. core: its place in Pool.cpus, None: any."""
     pool: str
     budget_ns: int
     period_ns: int
+    vcpus: int = 1
+    core: Optional[int] = None
+    extra: Optional[bool] = None       # None: as the pool says
+    span: Span = Span("")
+
+
+@dataclass(frozen=True)
+class Window:
+    """ARINC 653: from start_ns of each major frame on, core `cpu` (index into Hardware.cpus) is the vcpu's."""
+    cpu: int
+    partition: str
+    vcpu: int
+    start_ns: int
+    length_ns: int
+    span: Span = Span("")
+
+
+@dataclass(frozen=True)
+class Pool:
+    name: str
+    cpus: tuple[tuple[int, Span], ...]     # indices into Hardware.cpus
+    scheduler: Literal["rtds", "arinc653"]
+    placement: Literal["partitioned", "global"] = "partitioned"
+    extra: bool = False
+    frame_ns: int = 0
+    windows: tuple[Window, ...] = ()
+    span: Span = Span("")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Shared memory: one writer and readers, or peers who all write."""
+    name: str
+    size: int
+    writer: str                        # "" if there are peers
+    readers: tuple[str, ...]
+    peers: tuple[str, ...]
+    doorbell: bool
+    span: Span = Span("")
 
 
 @dataclass(frozen=True)
@@ -208,6 +248,10 @@ class Partition:
     watchdog_ns: Optional[int] = None
     span: Span = Span("")
     interrupts_span: Optional[Span] = None   # None: not written
+    use: Optional[PoolUse] = None          # then cpus is empty
+    monitor: bool = False
+    restart_limit: int = 0                 # on-fault restart at most so often in restart_window_ns, 0: always
+    restart_window_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -217,6 +261,8 @@ class System:
     board: str
     board_span: Span
     partitions: tuple[Partition, ...]
+    pools: tuple[Pool, ...] = ()
+    channels: tuple[Channel, ...] = ()
 
 
 # ---------------------------------------------------------------- Plan: what was decided
@@ -259,8 +305,45 @@ class PlanCpu:
     board_index: int
     mpidr: int                         # x86: APIC ID
     redist: int                        # PA of its RD_base (GICv3), 0 for GICv2
-    partition: int
+    partition: int                     # -1: a core of a pool
     vcpu: int
+    pool: int = 0                      # 1 + index into Plan.pools, 0: pinned
+    place: int = 0                     # among the pool's cores; a slot's: among its servers
+
+
+@dataclass(frozen=True)
+class Server:
+    """A vcpu of a pool. cpu: its entry in layout.cpus; core: its place in PlanPool.cpus, None: global EDF."""
+    cpu: int
+    core: Optional[int]
+    budget_ns: int
+    period_ns: int
+    extra: bool
+
+
+@dataclass(frozen=True)
+class PlanWindow:
+    core: int                          # place in PlanPool.cpus
+    server: int
+    start_ns: int
+    length_ns: int
+
+
+@dataclass(frozen=True)
+class PlanPool:
+    name: str
+    spec: Pool
+    cpus: tuple[int, ...]              # indices into Plan.cpus
+    servers: tuple[Server, ...]
+    windows: tuple[PlanWindow, ...] = ()   # sorted by core, then start
+
+
+@dataclass(frozen=True)
+class Doorbell:
+    """A page of the partition's; writing its first word makes the interrupts pending."""
+    page: int                          # IPA
+    intids: tuple[int, ...]
+    channel: str
 
 
 @dataclass(frozen=True)
@@ -285,6 +368,8 @@ class PlanPartition:
     dma_unprotected: bool
     ipa_bits: int
     ports: tuple[Region, ...] = ()     # x86: I/O ports that it owns, merged
+    doorbells: tuple[Doorbell, ...] = ()
+    watchdog: Optional[Vuart] = None   # its refresh frame and interrupt
 
 
 @dataclass(frozen=True)
@@ -299,5 +384,7 @@ class Plan:
     free: tuple[Region, ...]           # RAM that nobody got
     pa_bits: int                       # 32, 36, 40, 42, 44, 48, 52
     vmm: Literal["", "svm", "vmx"] = ""    # x86: which CPU vendor's tables, from Kconfig
+    slots: tuple[PlanCpu, ...] = ()    # vcpus of pools: entries of layout.cpus behind `cpus`
+    pools: tuple[PlanPool, ...] = ()
     trampoline: int = 0                # x86: page below 1 MiB through which other cores start
     notes: tuple[str, ...] = field(default=())   # warnings to be repeated in report and boot log
