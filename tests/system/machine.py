@@ -282,7 +282,7 @@ class Machine:
 class Bochs(Machine):
     """Bochs with a disc from which GRUB starts the image; its serial ports are TCP connections that it opens."""
 
-    CONNECT_SECONDS = 30.0
+    CONNECT_SECONDS = 90.0                     # Bochs first fills the machine's RAM
 
     def __init__(self, elf: Path, board: str = "bochs", change: Optional[Mapping[str, str]] = None, ports: int = 1,
                  name: str = "bochs", limit: float = 300.0) -> None:

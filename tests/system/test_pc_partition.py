@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of a partition on x86: ACPI's reset and power-off, restart, policies, consoles, devices."""
+from __future__ import annotations
+
+import pytest
+
+from conftest import long
+from pc import BOCHS, NAMES, SVM, VMX, guest, hello, image_of, linux, qemu
+
+
+def start(one, name="hello", timeout=30):
+    one.expect(rf"^{name}\| hello: Bulkhead guest", timeout)
+
+
+def pair(build):
+    return image_of(build, "pair", hello("[0]", name="one"), hello("[1]", name="two"))
+
+
+def test_reset_starts_afresh(build, machine):
+    one = machine(qemu(build.folder("configs/hello-x86")))
+    start(one)
+    one.expect(r"^hello\| tick 2", 10)
+    one.send("reboot\r", pause=0.01)
+    one.expect(r"hello: rebooting", 10)
+    start(one)
+    one.expect(r"^hello\| tick 1$", 10)
+
+
+def test_many_resets(build, machine):
+    """Twenty restarts of one partition; the other one's ticks do not stop."""
+    one = machine(qemu(pair(build)), limit=240)
+    start(one, "two")
+    one.ports[0].position = 0
+    start(one, "one")
+    for _ in range(20):
+        one.expect(r"^one\| tick 1$", 20)
+        one.send("reboot\r", pause=0.01)
+        start(one, "one")
+    one.expect(r"^two\| tick (\d+)", 10)
+
+
+def test_off_leaves_the_neighbour_alone(build, machine):
+    one = machine(qemu(pair(build)))
+    start(one, "one")
+    one.expect(r"^one\| tick 1", 10)
+    one.send("off\r", pause=0.01)
+    one.expect(r"one\| hello: off", 10)
+    one.expect(r"^two\| tick \d+", 10)
+    one.absent(r"^one\| tick", 3)
+    one.expect(r"^two\| tick \d+", 10)
+
+
+def test_fault_is_reported_and_restarts(build, machine):
+    image = image_of(build, "fault", hello("[0]", name="other"), guest("bad", "attacker", "[1]", on_fault="restart"))
+    one = machine(qemu(image))
+    one.expect(r"^bad\| attacker: ready", 30)
+    one.send("\x012")
+    one.expect(r"input goes to bad", 10)
+    one.send("beyond\r", pause=0.01)
+    found = one.expect(r"^bulkhead\| FAULT bad, vcpu 0: write to 0x(\w+)", 10)
+    assert int(found.group(1), 16) == 0x2000000
+    one.expect(r"system\.yaml:\d+", 5)
+    one.expect(r"^bad\| attacker: ready", 20)
+    one.expect(r"^other\| tick", 10)
+
+
+def test_fault_stops(build, machine):
+    image = image_of(build, "fault-stop", hello("[0]", name="other"), hello("[1]", name="bad", on_fault="stop"))
+    one = machine(qemu(image))
+    one.expect(r"^bad\| tick 1", 30)
+    one.send("\x012")
+    one.expect(r"input goes to bad", 10)
+    one.send("fault\r", pause=0.01)
+    one.expect(r"^bulkhead\| FAULT bad", 10)
+    one.expect(r"it is stopped", 10)
+    one.expect(r"^other\| tick", 10)
+    one.absent(r"^bad\| tick", 3)
+
+
+def test_fault_resets_the_board(build, machine):
+    image = image_of(build, "fault-reset", hello("[0]", on_fault="reset-board"))
+    one = machine(qemu(image) + ["-no-reboot"])
+    one.expect(r"^hello\| tick 1", 30)
+    one.send("fault\r", pause=0.01)
+    one.expect(r"the board is reset", 10)
+    assert one.ended(20) == 0
+
+
+def test_fault_on_a_device_names_it(build, machine):
+    one = machine(qemu(build.folder("configs/hello-x86")))
+    one.expect(r"^hello\| tick 1", 30)
+    one.send("fault 0xfed00000\r", pause=0.01)
+    one.expect(r"^bulkhead\| FAULT hello", 10)
+    one.expect(r"there lies /hpet@fed00000, which system.yaml gives to nobody", 5)
+
+
+def test_console_help_and_switch(build, machine):
+    one = machine(qemu(pair(build)))
+    start(one, "one")
+    one.ports[0].position = 0
+    start(one, "two")
+    one.expect(r"^two\| tick 1", 20)
+    one.send("\x01?")
+    one.expect(r"1 one.*<- input", 10)
+    one.expect(r"2 two", 10)
+    one.send("\x012")
+    one.expect(r"input goes to two", 10)
+    one.send("who is there\r", pause=0.01)
+    one.expect(r"^two\| .*you said: who is there", 10)
+    one.send("\x017")
+    one.expect(r"no such console", 10)
+
+
+def test_every_line_has_its_prefix(build, machine):
+    one = machine(qemu(pair(build)))
+    for tick in (2, 4, 6):
+        one.expect(rf"tick {tick}", 20)
+    complete = one.text.split("\n")[:-1]
+    assert [line for line in complete if line and not line.startswith(("one| ", "two| ", "bulkhead| "))] == []
+
+
+def test_linux_reboots(build, machine):
+    """Through ACPI's reset register: with both cores, twice."""
+    image = image_of(build, "linux-reboot", linux("[0, 1]", "bulkhead.test=smoke bulkhead.then=reboot"), hello("[2]"))
+    one = machine(qemu(image), limit=240)
+    for _ in range(2):
+        one.expect(r"^linux\| Linux is up: 2 CPUs", 90)
+        one.expect(r"self-test smoke: passed", 60)
+    one.expect(r"^hello\| tick", 10)
+
+
+def test_linux_powers_off(build, machine):
+    """Through ACPI's sleep registers."""
+    image = image_of(build, "linux-off", linux("[0, 1]", "bulkhead.test=smoke"), hello("[2]"))
+    one = machine(qemu(image), limit=240)
+    one.expect(r"self-test smoke: passed", 120)
+    one.expect(r"^hello\| tick", 10)
+    one.absent(r"Linux is up", 5)
+
+
+# ---------------------------------------------------------------- devices
+
+def test_devices(build, machine):
+    """The clock and COM2 with their lines of the I/O APIC, to one guest each."""
+    image = image_of(build, "devices", guest("clock", "devtest", "[0]", more="    devices: [rtc]\n"),
+                     guest("line", "devtest", "[1]", more="    devices: [com2]\n"), hello("[2]"))
+    one = machine(qemu(image), ports=2)
+    one.expect(r"^clock\| devtest: rtc interrupt ok", 40, never="FAILED")
+    one.ports[0].position = 0
+    one.expect(r"^clock\| devtest: no second uart", 20)
+    one.ports[0].position = 0
+    one.expect(r"^line\| devtest: no rtc", 20)
+    one.expect(r"^line\| devtest: 16550 at 0x2f8 vector 0x\w+ ok", 20)
+    second = one.ports[1]
+    second.expect(r"devtest: this is the second uart", 10)
+    second.send("abc", pause=0.05)
+    second.expect(r"\[a\]\[b\]\[c\]", 10)
+    one.expect(r"^line\| devtest: \d+ characters received", 10)
+
+
+def serial_test(one, timeout):
+    """Lines typed at the second serial port come back from a program in Linux, by its interrupts."""
+    one.expect(r"^linux\| serial: /dev/ttyS1 ready", timeout, never=r"self-test serial: FAILED")
+    second = one.ports[1]
+    second.expect(r"ttyS1 is here", 30)
+    for word in ("alpha", "beta", "the quick brown fox", "end"):
+        second.send(f"{word}\n", pause=0.01)
+        second.expect(rf"^ttyS1 heard {word}$", 30)
+    one.expect(r"^linux\| serial: \d+ interrupts", 30)
+    one.expect(r"^linux\| self-test serial: passed", 30, never=r"self-test serial: FAILED")
+    one.expect(r"^hello\| tick", 60)
+
+
+def serial_image(build, board, vendor):
+    return image_of(build, f"serial-{board}-{NAMES[vendor]}", linux(
+        "[0, 1]", "bulkhead.test=serial", more="    devices: [com2]\n"), hello("[2]"), board=board, vendor=vendor)
+
+
+def test_linux_with_a_serial_port_of_its_own(build, machine):
+    one = machine(qemu(serial_image(build, "qemu-q35", SVM)), ports=2)
+    serial_test(one, 90)
+
+
+@pytest.mark.parametrize("model, vendor", [long("tigerlake", VMX), long("bx_generic", SVM)])
+def test_bochs_serial_port_of_its_own(build, machine, model, vendor):
+    image = serial_image(build, BOCHS, vendor)
+    serial_test(machine.bochs(image.elf, ports=2, limit=900, model=model), 600)
