@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pc.h"
 
+#include <arch/x86/clock.h>
 #include <hv/console.h>
 #include <hv/vuart.h>
 
@@ -535,6 +536,7 @@ void pc_reset(void)
         core_power_on(i);
     }
     (void)on(0);
+    clock_init();
     ioapic_init();
     partition_start_all();
     pc_forget();

@@ -13,7 +13,7 @@
 #define PM_MASK       0xffffffu         /* 24 bits are always there: 4.7 s */
 #define PM_ENOUGH     (PM_HZ / 100u)    /* ticks of a measurement: 10 ms for 1 in 30,000 */
 #define TSC_TOO_LONG  (UINT64_C(1) << 31)  /* counts after which the ACPI timer may have wrapped */
-#define GUESS_HZ      UINT64_C(1000000000) /* for time-outs, until it has been measured */
+#define GUESS_HZ      UINT64_C(8000000000) /* until it has been measured: faster than any, so no time-out is short */
 #define CPUID_TSC     0x15u
 
 #define FLAG_STABLE   1u
@@ -27,9 +27,10 @@ struct pvclock {
 };
 _Static_assert(sizeof(struct pvclock) == 32, "pvclock ABI");
 
-static uint64_t tsc_hz;               /* 0: not known yet */
-static uint64_t start_tsc;
+static uint64_t tsc_hz;               /* 0: not known yet; written after the epoch, atomic */
 static uint64_t epoch_tsc, epoch_ns;  /* since when time passes by tsc_hz; before that, by the guess */
+static uint32_t measuring;            /* 1: a core looks at the pair of readings, atomic */
+static uint64_t start_tsc;
 static uint32_t start_pm;
 
 static uint32_t pm_read(void)
@@ -64,28 +65,35 @@ static uint64_t to_ns(uint64_t counts, uint64_t hz)
     return counts / hz * UINT64_C(1000000000) + counts % hz * UINT64_C(1000000000) / hz;
 }
 
-/* True once the frequency is known. Two cores that get here together find the same, near enough. */
-static bool measured(void)
+/* The frequency if enough time has passed, else 0. One core at a time. */
+static uint64_t measure(void)
 {
-    uint64_t elapsed;
-    uint32_t ticks;
+    uint64_t elapsed = rdtsc() - start_tsc;
+    uint32_t ticks = (pm_read() - start_pm) & PM_MASK;
 
-    if (__atomic_load_n(&tsc_hz, __ATOMIC_ACQUIRE) != 0 || layout.pc.pm_timer == 0) {
-        return tsc_hz != 0;
-    }
-    elapsed = rdtsc() - start_tsc;
-    ticks = (pm_read() - start_pm) & PM_MASK;
     if (elapsed > TSC_TOO_LONG) {
         measure_begin();
-        return false;
+        return 0;
     }
     if (ticks < PM_ENOUGH) {
-        return false;
+        return 0;
     }
-    epoch_tsc = start_tsc + elapsed;          /* time goes on from where the guess has brought it */
+    epoch_tsc = start_tsc + elapsed;  /* time goes on from where the guess has brought it */
     epoch_ns = to_ns(epoch_tsc, GUESS_HZ);
-    __atomic_store_n(&tsc_hz, elapsed * PM_HZ / ticks, __ATOMIC_RELEASE);
-    return true;
+    return elapsed * PM_HZ / ticks;
+}
+
+/* 0 while it is not known. */
+static uint64_t frequency(void)
+{
+    uint64_t hz = __atomic_load_n(&tsc_hz, __ATOMIC_ACQUIRE);
+
+    if (hz == 0 && layout.pc.pm_timer != 0 && __atomic_exchange_n(&measuring, 1u, __ATOMIC_ACQUIRE) == 0) {
+        hz = tsc_hz != 0 ? tsc_hz : measure();
+        __atomic_store_n(&tsc_hz, hz, __ATOMIC_RELEASE);
+        __atomic_store_n(&measuring, 0u, __ATOMIC_RELEASE);
+    }
+    return hz;
 }
 
 uint64_t arch_counter(void)
@@ -95,9 +103,9 @@ uint64_t arch_counter(void)
 
 uint64_t arch_time_ns(void)
 {
-    uint64_t hz = measured() ? tsc_hz : GUESS_HZ;
+    uint64_t hz = frequency();
 
-    return epoch_ns + to_ns(rdtsc() - epoch_tsc, hz);
+    return hz == 0 ? to_ns(rdtsc(), GUESS_HZ) : epoch_ns + to_ns(rdtsc() - epoch_tsc, hz);
 }
 
 void clock_page(const struct layout_partition *config, uint64_t value)
@@ -109,10 +117,10 @@ void clock_page(const struct layout_partition *config, uint64_t value)
     if ((value & 1u) == 0) {
         return;
     }
-    while (!measured() && limit++ < 1000000u && layout.pc.pm_timer != 0) {
+    while ((hz = frequency()) == 0 && limit++ < 1000000u && layout.pc.pm_timer != 0) {
         pause();
     }
-    hz = tsc_hz != 0 ? tsc_hz : GUESS_HZ;
+    hz = hz != 0 ? hz : GUESS_HZ;
     /* nanoseconds = (counts << shift) * multiplier >> 32, with the multiplier's top bit set */
     while (hz > UINT64_C(2000000000)) {
         hz /= 2u;
