@@ -53,6 +53,15 @@ def regime(part: PlanPartition, stage2: Stage2, loader: str) -> Fields:
     ]
 
 
+def messages(plan: Plan, part: PlanPartition) -> Fields:
+    base, mask, shift = sgi(plan, part)
+    return [("sgi", f"{{ .base = {base:#x}, .mask = {mask:#x}, .shift = {shift} }}")]
+
+
+def private_interrupts(part: PlanPartition) -> Fields:
+    return [("ppi_mask", f"{sum(1 << n for n in part.ppis):#x}")]
+
+
 def interrupts(plan: Plan, part: PlanPartition) -> list[str]:
     spi_words = [0] * 32
     for intid in part.spis:

@@ -247,7 +247,6 @@ def device_rows(plan: Plan) -> list[Owned]:
 def _partition(plan: Plan, part: PlanPartition, stage2: Stage2, loader: str) -> list[str]:
     arch = arch_of(plan)
     name = ident(part.name)
-    base, mask, shift = emit_arm64.sgi(plan, part) if arch is emit_arm64 else (0, 0, 0)
     fields = [
         ("name", c_string(part.name)),
         *arch.regime(part, stage2, loader),
@@ -261,10 +260,10 @@ def _partition(plan: Plan, part: PlanPartition, stage2: Stage2, loader: str) -> 
         ("memory_count", str(len(part.ram))),
         ("image_count", str(len(part.blobs))),
         ("on_fault", ON_FAULT[part.spec.on_fault]),
-        ("sgi", f"{{ .base = {base:#x}, .mask = {mask:#x}, .shift = {shift} }}"),
+        *arch.messages(plan, part),
         ("vuart", f"{{ .base = {pa(part.vuart.ipa)}, .intid = {part.vuart.intid} }}" if part.vuart
                   else "{ .intid = 0 }"),
-        ("ppi_mask", f"{sum(1 << n for n in part.ppis):#x}"),
+        *arch.private_interrupts(part),
         ("yaml_line", str(part.spec.span.line)),
     ]
     return ([f"    [{part.index}] = {{"] + initialiser(fields, "        ") + arch.interrupts(plan, part) + ["    },"])

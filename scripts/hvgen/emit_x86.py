@@ -37,7 +37,6 @@ def regime(part: PlanPartition, nested: Stage2, loader: str) -> Fields:
         ("nested", f"(uint64_t){nested.root}" + (f" + {nested.bits:#x}" if nested.bits else "")),
         ("asid", str(part.vmid)),
         ("loader_cr3", f"(uint64_t){loader}"),
-        ("root", "0"), ("root_count", "0"),
     ]
 
 
@@ -47,6 +46,14 @@ def apic_words(plan: Plan, part: PlanPartition) -> list[int]:
         number = plan.cpus[cpu].mpidr
         words[number // 64] |= 1 << number % 64
     return words
+
+
+def messages(plan: Plan, part: PlanPartition) -> Fields:
+    return []
+
+
+def private_interrupts(part: PlanPartition) -> Fields:
+    return []
 
 
 def interrupts(plan: Plan, part: PlanPartition) -> list[str]:

@@ -53,7 +53,7 @@ class Facts:
 def html(plan: Plan, facts: Facts = Facts()) -> str:
     body = [_head(plan, facts), _notes(plan), "<h2>Memory</h2>", memory_svg(plan), _memory_table(plan),
             "<h2>Cores</h2>", cores_svg(plan), "<h2>Devices and interrupts</h2>", lines_svg(plan), _irq_table(plan),
-            _device_table(plan), _port_table(plan), _dropped(facts)]
+            _device_table(plan), _port_table(plan), _dropped(plan, facts)]
     title = escape(f"{plan.system.name} on {plan.hardware.name}")
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
             f'<meta name="viewport" content="width=device-width">\n<style>{STYLE}</style>\n</head>\n<body>\n'
@@ -303,12 +303,13 @@ def _port_table(plan: Plan) -> str:
     return _folded("all I/O ports of the board", _table(("I/O ports", "owner", "node", ""), rows)) if rows else ""
 
 
-def _dropped(facts: Facts) -> str:
+def _dropped(plan: Plan, facts: Facts) -> str:
     lost = {name: lines for name, lines in (facts.dropped or {}).items() if lines}
     if not lost:
         return ""
-    parts = ["<h2>What guests have to do without</h2>",
-             "<p>Properties of their devices that refer to what is not theirs; their devicetrees leave them out.</p>"]
+    what = ("Devices of theirs that ACPI has no name for: a driver must know their ports and lines by itself." if plan.hardware.pc
+            else "Properties of their devices that refer to what is not theirs; their devicetrees leave them out.")
+    parts = ["<h2>What guests have to do without</h2>", f"<p>{what}</p>"]
     for name, lines in lost.items():
         parts.append(_folded(f"{name}: {len(lines)}", "<ul>" + "".join(f"<li>{_code(line)}</li>" for line in lines) + "</ul>"))
     return "\n".join(parts)

@@ -209,7 +209,8 @@ def test_output_folder(linked: Linked) -> None:
     names = {p.name for p in linked.out.iterdir()}
     assert {"layout.c", "tables.c", "images.S", "sizes.ld", "report.html", "linux.boot", "linux.asl", "hello.boot",
             "hello.asl"} <= names
-    assert "/flash@fd000000" in (linked.out / "report.html").read_text()
+    report = (linked.out / "report.html").read_text()
+    assert "/flash@fd000000" in report[report.index("ACPI has no name for"):]
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
