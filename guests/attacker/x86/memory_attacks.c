@@ -62,8 +62,9 @@ static void attack_apic_page(const char *name, uint64_t address)
 
 static void attack_top(const char *name, uint64_t address)
 {
+    uint64_t end = UINT64_C(1) << (cpuid(0x80000008, 0).eax & 0xff);
     (void)address;
-    forbidden(name, read_word, MAPPED_END - 4);
+    forbidden(name, read_word, (end < MAPPED_END ? end : MAPPED_END) - 4);
 }
 
 /* ------------------------------------------------------------------ the I/O APIC's page, or ADDRESS */
@@ -148,7 +149,7 @@ const struct attack attacks[] = {
     {"execute", "jump to ADDRESS", attack_execute, true},
     {"beyond", "write to the first byte after its RAM", attack_beyond, true},
     {"apic-page", "read the memory-mapped APIC", attack_apic_page, true},
-    {"top", "read at the end of 42 bits of address", attack_top, true},
+    {"top", "read at the end of physical addresses, or of 4 TiB", attack_top, true},
     {"walk", "its page tables at ADDRESS, or after its RAM", attack_walk, true},
     {"page-walk", "a page table in the I/O APIC's page or at ADDRESS", attack_page_walk, true},
     {"triple", "an exception with no handler for anything", attack_triple, true},
