@@ -69,7 +69,7 @@ def plan(hw: Hardware, parts: Sequence[PlanPartition], vmm: Literal["svm", "vmx"
     system = System("s.yaml", "sample-x86", "test-pc", Span("s.yaml", 1), tuple(p.spec for p in parts))
     top = max(r.end for r in hw.memory)
     bits = next(b for b in (36, 40, 42, 44, 48) if top <= 1 << b)
-    return Plan(hw, system, hv or Region(16 * MIB, 2 * MIB), 0, cpus, tuple(parts), 0, (), bits, vmm, 0x8000)
+    return Plan(hw, system, hv or Region(16 * MIB, 2 * MIB), 0, cpus, tuple(parts), 0, (), bits, vmm=vmm, trampoline=0x8000)
 
 
 def one_partition(vmm: Literal["svm", "vmx"] = "svm", blobs: Sequence[Blob] = ()) -> Plan:
