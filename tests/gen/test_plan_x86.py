@@ -243,7 +243,12 @@ def test_report() -> None:
     for word in ("start of other cores", "APIC ID 2", "/serial@2f8 (I/O ports)", "virtual UART (I/O ports)", "port 0x3f8", "line",
                  "alarm and clock", "0x2f8-0x2ff"):
         assert word in words, word
-    assert "MPIDR" not in words and "INTID" not in words
+    assert "MPIDR" not in words and "INTID" not in words and "0x13f7" not in words     # ports are no page
+
+
+def test_report_names_devices_without_interrupts() -> None:
+    silent = pc(devices=tuple(replace(d, interrupts=()) if d.path == "/serial@2f8" else d for d in pc().devices))
+    assert "no interrupt" in page(make(silent, guest("a", [0], 64 * MIB, devices=(COM2,))))
 
 
 def test_plan_json() -> None:
