@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Optional, Sequence
+from typing import Optional, Protocol, Sequence
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -17,7 +16,7 @@ from elftools.elf.elffile import ELFFile
 from . import emit_arm64, emit_x86
 from .ctext import c_comment, c_string, initialiser, pa
 from .diag import Failed
-from .model import Plan, PlanPartition, Region, Uart
+from .model import Plan, PlanCpu, PlanPartition, Region, Uart
 from .place import align_up
 from .tables import (PAGE, STACK_SLOT, Sizes, Stage2, Table, Tables, ident, size_text,
                      start_of_stage2)
@@ -36,8 +35,32 @@ class CoreError(Failed):
     """core.o is not what the generator can lay out."""
 
 
-def arch_of(plan: Plan) -> ModuleType:
-    """Both modules have the same functions."""
+Fields = list[tuple[str, str]]         # of a struct: name and value, as C text
+
+
+class Arch(Protocol):
+    """What emit_arm64 and emit_x86 have for the structs that differ."""
+    STACKS: str                        # name of the array of stacks
+    PAGES_OF_CPU: int                  # that each core has in .rw behind the stacks
+    WHO: str                           # whose map it is, for the comments
+    CORE_ID: str
+    TABLES: str
+
+    def cpu_pages(self, number: int, cpu: PlanCpu) -> Fields: ...
+    def vcpu(self, number: int) -> Fields: ...
+    def regime(self, part: PlanPartition, stage2: Stage2, loader: str) -> Fields: ...
+    def messages(self, plan: Plan, part: PlanPartition) -> Fields: ...
+    def private_interrupts(self, part: PlanPartition) -> Fields: ...
+    def interrupts(self, plan: Plan, part: PlanPartition) -> list[str]: ...
+    def host(self, plan: Plan, tables: Tables) -> Fields: ...
+    def timers(self, plan: Plan) -> Fields: ...
+    def controller(self, plan: Plan) -> list[str]: ...
+    def arrays(self, plan: Plan) -> list[str]: ...         # of layout.c, beside the structs of all architectures
+    def declarations(self, plan: Plan) -> list[str]: ...
+    def table_arrays(self, plan: Plan) -> list[str]: ...   # of tables.c, beside stacks and trees
+
+
+def arch_of(plan: Plan) -> Arch:
     return emit_x86 if plan.hardware.pc else emit_arm64
 
 

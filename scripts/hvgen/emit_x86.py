@@ -32,9 +32,9 @@ def vcpu(number: int) -> Fields:
     return []
 
 
-def regime(part: PlanPartition, nested: Stage2, loader: str) -> Fields:
+def regime(part: PlanPartition, stage2: Stage2, loader: str) -> Fields:
     return [
-        ("nested", f"(uint64_t){nested.root}" + (f" + {nested.bits:#x}" if nested.bits else "")),
+        ("nested", f"(uint64_t){stage2.root}" + (f" + {stage2.bits:#x}" if stage2.bits else "")),
         ("asid", str(part.vmid)),
         ("loader_cr3", f"(uint64_t){loader}"),
     ]
