@@ -11,7 +11,6 @@
 
 #define IER_RX        0x01u
 #define FCR_ENABLE    0x01u
-#define FCR_CLEAR     0x06u
 #define LCR_8N1       0x03u
 #define LCR_DLAB      0x80u
 #define MCR_DTR_RTS_OUT2  0x0bu   /* OUT2 lets the interrupt reach the line */
@@ -30,6 +29,7 @@ void uart_init(const struct uart *uart)
     port_write8(port(uart, 0), 1);
     port_write8(port(uart, 1), 0);
     port_write8(port(uart, LCR), LCR_8N1);
+    port_write8(port(uart, FCR), FCR_ENABLE);     /* clears the FIFOs only if they were off */
     port_write8(port(uart, MCR), MCR_DTR_RTS_OUT2);
 }
 
@@ -49,10 +49,10 @@ bool uart_get(const struct uart *uart, char *c)
     return true;
 }
 
-/* An interrupt at each character. The line is edge-triggered: it must be low before. */
+/* An interrupt at each character, and now if one has come. The line is edge-triggered: it is low before. */
 void uart_rx_irq(const struct uart *uart)
 {
-    port_write8(port(uart, FCR), FCR_ENABLE | FCR_CLEAR);
+    port_write8(port(uart, IER), 0);
     port_write8(port(uart, IER), IER_RX);
 }
 
