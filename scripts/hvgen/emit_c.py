@@ -61,7 +61,9 @@ class Arch(Protocol):
 
 
 def arch_of(plan: Plan) -> Arch:
-    return emit_x86 if plan.hardware.pc else emit_arm64
+    if plan.hardware.pc:
+        return emit_x86
+    return emit_arm64
 
 
 # ---------------------------------------------------------------- sizes
