@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The virtual UART on x86: the registers of a 16550A (National PC16550D 8) that its drivers use. Transmitted
- * characters go to the console's ring; received ones wait here until the guest reads them.
+ * characters go to the console's ring, by way of a FIFO as in the chip: who has seen it empty may write 16 of them.
+ * Received ones wait here until the guest reads them.
  */
 #include <hv/arch.h>
 #include <hv/console.h>
@@ -25,15 +26,19 @@
 #define IIR_FIFO     0xc0u
 #define FCR_ON       (1u << 0)
 #define FCR_CLEAR_RX (1u << 1)
+#define FCR_CLEAR_TX (1u << 2)
 #define LCR_DLAB     (1u << 7)
 #define MCR_LOOP     (1u << 4)
 #define LSR_RX       (1u << 0)
 #define LSR_TX       0x60u           /* holding register and transmitter empty */
 #define MSR_LINES    0xb0u           /* carrier, data set ready, clear to send */
+#define TX_SIZE      16u
 
 struct vuart {
     uint8_t ier, lcr, mcr, scr, fcr, divisor[2];
     bool    tx_empty;                /* the interrupt of an empty holding register waits to be seen */
+    uint8_t tx[TX_SIZE];             /* what the console's ring has not taken yet */
+    uint32_t tx_count, tx_at;        /* atomic; the first never above TX_SIZE */
     struct vuart_fifo fifo;
 };
 
@@ -48,11 +53,52 @@ static uint32_t vuart_cause(const struct vuart *vuart)
     return (vuart->ier & IER_TX) != 0 && vuart->tx_empty ? IIR_TX : IIR_NONE;
 }
 
+/*
+ * The guest's core and the console's core both come here, after each has changed what the other looks at: the fence
+ * makes one of them see it.
+ */
 static void vuart_line(uint32_t partition)
 {
     const struct layout_partition *config = &layout.partitions[partition];
 
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     arch_irq_line(config, config->vuart.intid, vuart_cause(&vuarts[partition]) != IIR_NONE);
+}
+
+/* An edge for what there is still to do: the line goes down in between. */
+static void vuart_edge(uint32_t partition)
+{
+    arch_irq_line(&layout.partitions[partition], layout.partitions[partition].vuart.intid, false);
+    vuart_line(partition);
+}
+
+/*
+ * True if the console has taken everything that waited, and would take more: a guest that looks before each character
+ * leaves none behind here. Two vcpus that come here at once mix their characters up, but
+ * an index is looked at before it is used, and never read a second time.
+ */
+static bool tx_flush(struct vuart *vuart, uint32_t partition)
+{
+    uint32_t count = __atomic_load_n(&vuart->tx_count, __ATOMIC_RELAXED);
+    uint32_t at = __atomic_load_n(&vuart->tx_at, __ATOMIC_RELAXED);
+
+    while (at < count && console_put(partition, vuart->tx[at])) {
+        at++;
+    }
+    __atomic_store_n(&vuart->tx_at, at < count ? at : 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&vuart->tx_count, at < count ? count : 0, __ATOMIC_RELAXED);
+    return at >= count && console_ready(partition);
+}
+
+static void tx_put(struct vuart *vuart, uint32_t partition, uint8_t character)
+{
+    uint32_t count = __atomic_load_n(&vuart->tx_count, __ATOMIC_RELAXED);
+
+    if (count < TX_SIZE) {
+        vuart->tx[count] = character;
+        __atomic_store_n(&vuart->tx_count, count + 1u, __ATOMIC_RELAXED);
+        (void)tx_flush(vuart, partition);
+    }
 }
 
 void vuart_reset(uint32_t partition)
@@ -62,6 +108,7 @@ void vuart_reset(uint32_t partition)
     vuart->ier = vuart->lcr = vuart->mcr = vuart->scr = vuart->fcr = 0;
     vuart->divisor[0] = vuart->divisor[1] = 0;
     vuart->tx_empty = false;
+    vuart->tx_count = vuart->tx_at = 0;
     vuart->fifo.tail = vuart->fifo.head;
     vuart_line(partition);
 }
@@ -72,9 +119,7 @@ static uint64_t read_data(struct vuart *vuart, uint32_t partition)
 
     if (fifo_count(&vuart->fifo) != 0) {
         character = fifo_get(&vuart->fifo);
-        /* An edge for each character that is left: the line goes down between two of them. */
-        arch_irq_line(&layout.partitions[partition], layout.partitions[partition].vuart.intid, false);
-        vuart_line(partition);
+        vuart_edge(partition);
     }
     return character;
 }
@@ -83,9 +128,12 @@ static uint64_t read_cause(struct vuart *vuart, uint32_t partition)
 {
     uint32_t cause = vuart_cause(vuart);
 
-    if (cause == IIR_TX) {
+    /* Where the console has no room the cause stays, and the guest comes back for it. */
+    if (cause == IIR_TX && tx_flush(vuart, partition)) {
         vuart->tx_empty = false;
-        vuart_line(partition);
+    }
+    if (cause != IIR_RX) {
+        vuart_edge(partition);
     }
     return cause | ((vuart->fcr & FCR_ON) != 0 ? IIR_FIFO : 0);
 }
@@ -114,7 +162,7 @@ uint64_t vuart_read(uint32_t partition, uint64_t offset)
     case IIR:  return read_cause(vuart, partition);
     case LCR:  return vuart->lcr;
     case MCR:  return vuart->mcr;
-    case LSR:  return (fifo_count(&vuart->fifo) != 0 ? LSR_RX : 0) | (console_ready(partition) ? LSR_TX : 0);
+    case LSR:  return (fifo_count(&vuart->fifo) != 0 ? LSR_RX : 0) | (tx_flush(vuart, partition) ? LSR_TX : 0);
     case MSR:  return modem_status(vuart);
     default:   return vuart->scr;
     }
@@ -127,11 +175,10 @@ static void write_data(struct vuart *vuart, uint32_t partition, uint8_t value)
             fifo_put(&vuart->fifo, value);
         }
     } else {
-        (void)console_put(partition, value);
+        tx_put(vuart, partition, value);
     }
     vuart->tx_empty = true;
-    arch_irq_line(&layout.partitions[partition], layout.partitions[partition].vuart.intid, false);
-    vuart_line(partition);
+    vuart_edge(partition);
 }
 
 /* Enabling the transmit interrupt with an empty holding register raises it. */
@@ -160,6 +207,9 @@ void vuart_write(uint32_t partition, uint64_t offset, uint64_t value)
         break;
     case IIR:
         vuart->fcr = byte;
+        if ((byte & FCR_CLEAR_TX) != 0) {
+            vuart->tx_count = vuart->tx_at = 0;
+        }
         if ((byte & FCR_CLEAR_RX) != 0) {
             vuart->fifo.tail = __atomic_load_n(&vuart->fifo.head, __ATOMIC_ACQUIRE);
             vuart_line(partition);
