@@ -23,10 +23,10 @@ FATAL = {
     "walk": r"0x2000",
 }
 # Each ends in a fault report, or is answered as the processor would answer it.
-ODD = ("icr-foreign 0xc4600", "startup", "low-vectors", "port-strings", "task-switch", "byte", "word", "quad",
+ODD = ("icr-foreign 0xc4600", "startup", "low-vectors", "port-strings", "byte", "word", "quad",
        "unaligned", "crossing", "immediate", "extend", "modify", "exchange", "compare", "prefixed", "push", "string",
        "vector", "fetch", "page-walk", "cr4-reserved", "byte 0xfec00010",
-       "modify 0xfed00000", "string 0xfed00000")
+       "modify 0xfed00000", "string 0xfed00000", "task-switch")
 ALARM = r"BREACH|CORRUPT|STRAY|PANIC"
 
 
@@ -112,9 +112,12 @@ def test_odd_attacks(build, machine):
     victim_is_well(one)
 
 
-@pytest.mark.parametrize("attack", ("spin", "sleep", "flood", "init-self", "debug-storm", "alignment-storm"))
+@pytest.mark.parametrize("attack", ("spin", "sleep", "flood", "init-self", "alignment-storm"))
 def test_hogs(build, machine, attack):
-    """A partition that spins, sleeps, waits or takes exceptions for ever, or floods the console: no harm to others."""
+    """A partition that spins, sleeps, waits or takes exceptions for ever, or floods the console: no harm to others.
+
+    The attack debug-storm has no place here: QEMU 10.0 itself ends ("bql_lock_impl: assertion failed") on a watchpoint
+    that the delivery of an exception hits."""
     one = begin(build, machine)
     one.send(f"{attack}\r", pause=0.02)
     one.expect(rf"attack {attack}: going", 10)
