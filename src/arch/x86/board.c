@@ -72,10 +72,10 @@ static struct map multiboot_map(const uint8_t *info)
     for (uint32_t at = 8; at + 16u <= total && total <= TAGS_MOST;) {
         const uint32_t *tag = (const void *)(info + at);
 
-        if (tag[0] == TAG_END || tag[1] < 8u) {
+        if (tag[0] == TAG_END || tag[1] < 8u || tag[1] > total - at) {
             break;
         }
-        if (tag[0] == TAG_MAP && tag[2] >= sizeof(struct map_entry)) {
+        if (tag[0] == TAG_MAP && tag[1] >= 16u && tag[2] >= sizeof(struct map_entry) && tag[2] % 8u == 0) {
             map = (struct map){ info + at + 16u, (tag[1] - 16u) / tag[2], tag[2] };
         }
         at += (tag[1] + 7u) & ~7u;
