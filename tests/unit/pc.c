@@ -544,8 +544,10 @@ void pc_reset(void)
 
 bool comes_back(void (*call)(struct cpu *cpu, uint64_t value), struct cpu *cpu, uint64_t value)
 {
-    bool back;
+    jmp_buf outer;
+    bool back, outer_armed = idle_armed;  /* what other cores do meanwhile comes here, too */
 
+    memcpy(&outer, &idle, sizeof(outer));
     steps = 0;
     idle_armed = true;
     if (setjmp(idle) == 0) {
@@ -554,7 +556,8 @@ bool comes_back(void (*call)(struct cpu *cpu, uint64_t value), struct cpu *cpu, 
     } else {
         back = false;
     }
-    idle_armed = false;
+    idle_armed = outer_armed;
+    memcpy(&idle, &outer, sizeof(idle));
     return back;
 }
 

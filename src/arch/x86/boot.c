@@ -222,6 +222,7 @@ void boot_first_core(uint32_t cpu)
         uint64_t console = layout.cpus[layout.console_cpu].apic_id;
 
         ioapic_route_nmi(layout.uart.intid, console);
+        arch_alarm(0);  /* firmware has left it ticking */
         if (layout.pc.pit_line != LAYOUT_NO_LINE) {
             ioapic_route_nmi(layout.pc.pit_line, console);
         }
