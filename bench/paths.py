@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the instructions of a path are spent on: every instruction at EL2, by function, from QEMU's trace.
+"""What the instructions of a path are spent on: every instruction of the hypervisor, by function, from QEMU's trace.
 
   bench/paths.py                   the paths of bench-virtual, instructions by function
   bench/paths.py direct            of another run of bench.py
@@ -21,7 +21,7 @@ from typing import Iterator, Optional
 
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 
-from bench import COUNTED, CROSS_COMPILE, QEMU, RUNS, BenchError, Run, call, output_of
+from bench import RUNS, BenchError, Run, call, command, output_of
 
 LIMIT_SECONDS = 300
 TRACED = re.compile(rb"\[[0-9a-f]+/([0-9a-f]+)/")
@@ -53,9 +53,8 @@ class Symbols:
 
 def trace(run: Run) -> Iterator[int]:
     """The address of each executed instruction, from reset on."""
-    kernel = output_of(run) / "bulkhead.bin"
-    argv = ["timeout", str(LIMIT_SECONDS), QEMU, *run.memory, *COUNTED, "-accel", "tcg,one-insn-per-tb=on",
-            "-d", "exec,nochain", "-D", "/dev/stderr", "-kernel", str(kernel)]
+    argv = ["timeout", str(LIMIT_SECONDS), *command(run, "-accel", "tcg,one-insn-per-tb=on", "-d", "exec,nochain", "-D",
+                                                    "/dev/stderr")]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as qemu:
         assert qemu.stderr is not None
         for line in qemu.stderr:
@@ -65,7 +64,7 @@ def trace(run: Run) -> Iterator[int]:
 
 
 def paths(run: Run) -> dict[str, list[int]]:
-    """For `boot` and each measure_* of the probe: the instructions at EL2 of its shortest visit there."""
+    """For `boot` and each measure_* of the probe: the instructions in the hypervisor of its shortest visit there."""
     hypervisor = Symbols(output_of(run) / "bulkhead.elf")
     probe = Symbols(output_of(run) / "guests/probe.elf")
     found: dict[str, list[int]] = {}
@@ -92,13 +91,13 @@ def paths(run: Run) -> dict[str, list[int]]:
 def print_by_function(run: Run, found: dict[str, list[int]]) -> None:
     hypervisor = Symbols(output_of(run) / "bulkhead.elf")
     for name, visit in found.items():
-        print(f"{name}: {len(visit)} instructions at EL2")
+        print(f"{name}: {len(visit)} instructions in the hypervisor")
         for function, count in Counter(map(hypervisor.name, visit)).most_common():
             print(f"  {count:7}  {function}")
 
 
 def print_listing(run: Run, visit: list[int]) -> None:
-    text = call(f"{CROSS_COMPILE}objdump", "-d", "--no-show-raw-insn", str(output_of(run) / "bulkhead.elf"))
+    text = call(f"{run.arch.cross}objdump", "-d", "--no-show-raw-insn", str(output_of(run) / "bulkhead.elf"))
     code = {int(address, 16): instruction.strip()
             for address, instruction in re.findall(r"^ *([0-9a-f]+):\t(.*)$", text, re.MULTILINE)}
     hypervisor = Symbols(output_of(run) / "bulkhead.elf")
@@ -113,7 +112,7 @@ def print_listing(run: Run, visit: list[int]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="what the instructions of a path are spent on")
-    parser.add_argument("run", nargs="?", default="virtual", choices=[run.name for run in RUNS if run.config])
+    parser.add_argument("run", nargs="?", default="virtual", choices=[run.name for run in RUNS if run.config and run.machine])
     parser.add_argument("path", nargs="?", help="list this path's instructions in their order")
     options = parser.parse_args()
     run = next(run for run in RUNS if run.name == options.run)

@@ -66,15 +66,32 @@ def test_growth_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def test_table_names_goals() -> None:
-    text = bench.table(figures(virtual__hvc=60, bare__hvc=3), markdown=True)
+    text = bench.table(bench.TABLES[0], figures(virtual__hvc=60, bare__hvc=3), markdown=True)
     assert "| HVC PSCI_VERSION, round trip | 193 | 124 | 419 | 3 | 60 | 48 | missed by 12 |" in text
     assert len({line.count("|") for line in text.splitlines()}) == 1
 
 
-def test_a_qemu_that_does_not_count_is_refused() -> None:
-    bench.check_bare(dict(bench.BARE))
-    with pytest.raises(bench.BenchError, match="does not count exactly: timer"):
-        bench.check_bare({**bench.BARE, "timer": 250})
+def test_the_table_of_x86_leaves_the_firmware_out() -> None:
+    text = bench.table(bench.TABLES[1], figures(bare_x86__boot=16000000, svm__boot=50000, bare_x86__cpuid=1), markdown=True)
+    assert "| CPUID | 125 | 769 | 1,278 | 1 | 10 | 60 | reached |" in text
+    assert "| firmware's end to the guest's first instruction, 1 GiB | - | 300 M | 2,240 M | - | 50,000 | 1,000,000 | reached |" in text
+
+
+def test_lines_by_who_compiles_them(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("core.c", "arm.c", "pc.c", "svm.c", "vmx.c")]
+    for count, path in enumerate(paths, 1):
+        path.write_text("int a;\n" * count, encoding="utf-8")
+    core, arm, pc, svm, vmx = paths
+    assert bench.line_counts({core, arm}, {core, pc, svm}, {core, pc, vmx}) == {
+        "size-lines.shared": 1, "size-lines.arm64": 2, "size-lines.x86": 3, "size-lines.svm": 4, "size-lines.vmx": 5}
+
+
+@pytest.mark.parametrize("arch", (bench.ARM64, bench.X86), ids=lambda arch: arch.name)
+def test_a_qemu_that_does_not_count_is_refused(arch: bench.Arch) -> None:
+    bench.check_bare(arch, dict(arch.bare))
+    name = next(iter(arch.bare))
+    with pytest.raises(bench.BenchError, match=f"does not count exactly: {name}"):
+        bench.check_bare(arch, {**arch.bare, name: 250})
 
 
 def test_every_recorded_figure_has_a_row() -> None:
