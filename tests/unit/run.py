@@ -55,7 +55,7 @@ def run(test: str) -> bool:
 
 
 def coverage() -> None:
-    filters = [word for folder in ("core", "arch/arm64", "drivers") for word in ("--filter", f"src/{folder}/")]
+    filters = [word for folder in ("core", "arch", "drivers") for word in ("--filter", f"src/{folder}/")]
     done = subprocess.run(["gcovr", "--root", ".", *filters, str(OUT / "obj")], cwd=REPO, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     print(done.stdout, end="")
