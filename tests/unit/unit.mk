@@ -31,8 +31,11 @@ $(foreach test,$(UNIT_TESTS),$(eval $(call unit_program,$(test))))
 UNUSED := -Wno-unused-variable -Wno-unused-but-set-variable
 $(UNIT_O)/obj/src/arch/arm64/%.o $(UNIT_O)/obj/src/drivers/%.o: HOST := -include tests/unit/host.h $(UNUSED)
 $(UNIT_O)/obj/src/arch/x86/%.o: HOST := -include tests/unit/host_x86.h -Isrc/arch/x86 -Isrc/arch/x86/svm
+$(UNIT_O)/obj/src/arch/x86/vmx/%.o: HOST := -include tests/unit/host_vmx.h -Isrc/arch/x86 -Isrc/arch/x86/vmx $(UNUSED) \
+                                            -Wno-uninitialized -Wno-maybe-uninitialized
 $(UNIT_O)/obj/src/arch/x86/memory.o: HOST :=
 $(UNIT_O)/obj/tests/unit/%.o: HOST := -Isrc/arch/x86 -Isrc/arch/x86/svm
+$(UNIT_O)/obj/tests/unit/test_x86_vmx.o: HOST := -include tests/unit/host_vmx_access.h -Isrc/arch/x86 -Isrc/arch/x86/vmx
 $(UNIT_O)/obj/src/arch/arm64/psci.o: UNIT_CFLAGS += -Dfirmware_call=firmware_call_by_smc
 
 # A changed object starts counting afresh: old counts do not fit it.

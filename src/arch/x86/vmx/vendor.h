@@ -16,6 +16,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include "access.h"
 #include "cpu.h"
 
 #define VMCS_EXIT_LENGTH       0x440cu
@@ -24,19 +25,6 @@
 #define VMCS_RIP               0x681eu
 
 #define BLOCKED_ONE_INSTRUCTION  3u  /* of the interruptibility state: by STI, by MOV SS (SDM 3 table 25-3) */
-
-static inline uint64_t vmcs_read(uint64_t field)
-{
-    uint64_t value;
-
-    __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(field) : "cc");
-    return value;
-}
-
-static inline void vmcs_write(uint64_t field, uint64_t value)
-{
-    __asm__ volatile("vmwrite %0, %1" : : "r"(value), "r"(field) : "cc");
-}
 
 /* Every exit that is not short; called by run.S. reason: the CPU's or one of those above. */
 void vmx_exit(struct cpu *cpu, uint32_t reason);
