@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Between the scheduler, which knows numbers and times only, and the threads of vcpus; see hv/pool.h. */
 #include <hv/arch.h>
+#include <hv/features.h>
 #include <hv/pool.h>
 #include <hv/sched.h>
 
@@ -11,6 +12,7 @@ struct pool {
 };
 
 static struct pool pools[LAYOUT_MAX_POOLS];
+static struct sched_window windows[LAYOUT_MAX_WINDOWS];  /* all pools', in counts */
 
 static void pool_lock(struct pool *pool)
 {
@@ -41,7 +43,6 @@ static void add_servers(uint32_t index, uint64_t now)
     const struct layout_pool *config = &layout.pools[index];
     struct sched *sched = &pools[index].sched;
 
-    sched_init(sched, config->cpu_count);
     for (uint32_t i = 0; i < config->server_count; i++) {
         const struct layout_server *server = &config->servers[i];
         struct sched_params params = { arch_counts(server->budget_ns), arch_counts(server->period_ns), server->core,
@@ -56,11 +57,31 @@ static void add_servers(uint32_t index, uint64_t now)
     }
 }
 
+/* Windows that touch in nanoseconds do so in counts: both ends are converted. Returns the first free place. */
+static uint32_t add_windows(uint32_t index, uint32_t place, uint64_t now)
+{
+    const struct layout_pool *config = &layout.pools[index];
+
+    for (uint32_t i = 0; i < config->window_count; i++) {
+        const struct layout_window *window = &config->windows[i];
+        uint64_t start = arch_counts(window->start_ns), end = arch_counts(window->start_ns + window->length_ns);
+
+        windows[place + i] = (struct sched_window){ start, end - start, window->core, window->server };
+    }
+    sched_windows(&pools[index].sched, &windows[place], config->window_count, arch_counts(config->frame_ns), now);
+    return place + config->window_count;
+}
+
 void pool_init(void)
 {
     uint64_t now = arch_counter();
+    uint32_t place = 0;
 
     for (uint32_t i = 0; i < layout.pool_count; i++) {
+        sched_init(&pools[i].sched, layout.pools[i].cpu_count);
+        if (HV_ARINC653 && layout.pools[i].scheduler == LAYOUT_ARINC653) {
+            place = add_windows(i, place, now);
+        }
         add_servers(i, now);
     }
 }
@@ -129,7 +150,7 @@ void pool_block(struct vcpu *vcpu, uint64_t wake_at)
     pool_lock(pool);
     /* Whoever brings work says so before it takes the lock to wake: it is seen here, or wakes what sleeps. */
     if (!arch_has_work(vcpu)) {
-        sched_sleep(&pool->sched, layout.cpus[vcpu->cpu].place, arch_counter(), wake_at);
+        (void)sched_sleep(&pool->sched, layout.cpus[vcpu->cpu].place, arch_counter(), wake_at);
     }
     pool_unlock(pool);
     pool_schedule();

@@ -3,8 +3,13 @@
  * RTDS: deferrable servers under earliest deadline first (Strosnider, Lehoczky and Sha 1995; Ghazalie and
  * Baker 1995). A server that is awake has the end of its period in the timers, when its budget is full
  * again; one that sleeps keeps what is left and finds out on waking how many periods have passed. Each
- * operation costs O(log n) for n servers of the group; picking a core to disturb looks at all cores.
+ * operation costs O(log n) for n servers of the group, and O(log n) more for each period that ends with it;
+ * picking a core to disturb looks at all cores.
+ *
+ * Somebody is always due to decide when the first timer of a group runs out: with global EDF one core is
+ * enough, the others are told when they have to run for the end of their own server's budget only.
  */
+#include <hv/features.h>
 #include <hv/sched.h>
 
 /* ---------------------------------------------------------------- heaps */
@@ -115,14 +120,14 @@ static void enqueue(struct sched *sched, uint32_t index)
     }
 }
 
-/* Out of the queue that it waits in, if it does. `had`: whether that was the one of servers with budget. */
-static void dequeue(struct sched *sched, uint32_t index, bool had)
+/* Out of the queue that it waits in, if it does. */
+static void dequeue(struct sched *sched, uint32_t index)
 {
     struct sched_group *group = group_of_server(sched, index);
-    uint32_t place = sched->server[index].queue_place;
+    const struct sched_server *server = &sched->server[index];
 
-    if (place != 0) {
-        heap_remove(sched, had ? &group->ready : &group->extra, place - 1u, QUEUE);
+    if (server->queue_place != 0) {
+        heap_remove(sched, has_budget(server) ? &group->ready : &group->extra, server->queue_place - 1u, QUEUE);
     }
 }
 
@@ -146,7 +151,7 @@ static void charge(struct sched_server *server, uint64_t now)
 {
     uint64_t used = now > server->started ? now - server->started : 0;
 
-    server->started = now > server->started ? now : server->started;
+    server->started += used;
     if (server->on_extra) {
         return;
     }
@@ -158,34 +163,34 @@ static void charge(struct sched_server *server, uint64_t now)
     }
 }
 
-/* A new period: a full budget, less what it has had too much of (at most the whole). */
-static void refill(struct sched_server *server, uint64_t periods)
+/* Its period is over by `now`: a full budget, less what it has had too much of in the period right before. */
+static void refill(struct sched_server *server, uint64_t now)
 {
-    uint64_t debt = periods > 1u ? 0 : server->debt < server->params.budget ? server->debt : server->params.budget - 1u;
+    uint64_t budget = server->params.budget, period = server->params.period;
+    uint64_t periods = (now - server->deadline) / period + 1u;
+    uint64_t debt = periods > 1u ? 0 : server->debt < budget ? server->debt : budget;
 
-    server->deadline += periods * server->params.period;
-    server->left = server->params.budget - debt;
+    server->deadline += periods * period;
+    server->left = budget - debt;
     server->debt = 0;
 }
 
-/* The end of a server's period, at its time: it may be running, on any core of the group. */
+/* The end of the period of a server that is awake. It may be running, on any core of the group. */
 static void replenish(struct sched *sched, uint32_t index, uint64_t now)
 {
     struct sched_server *server = &sched->server[index];
-    bool running = server->on != SCHED_IDLE;
-    uint64_t periods = (now - server->deadline) / server->params.period + 1u;
+    struct sched_group *group = group_of_server(sched, index);
 
-    if (running) {
+    if (server->on != SCHED_IDLE) {
         charge(server, server->deadline);
-        server->on_extra = false;
+        refill(server, now);
+        server->on_extra = server->on_extra && !has_budget(server);  /* from here on it pays */
     } else {
-        dequeue(sched, index, has_budget(server));
-    }
-    refill(server, periods);
-    if (!running) {
+        dequeue(sched, index);
+        refill(server, now);
         enqueue(sched, index);
     }
-    set_timer(sched, index, true);
+    heap_down(sched, &group->timers, server->timer_place - 1u, TIMER);
 }
 
 static void wake(struct sched *sched, uint32_t index, uint64_t now)
@@ -194,10 +199,10 @@ static void wake(struct sched *sched, uint32_t index, uint64_t now)
 
     set_timer(sched, index, false);
     server->awake = true;
-    if (now >= server->deadline && server->on == SCHED_IDLE) {
-        refill(server, (now - server->deadline) / server->params.period + 1u);
-    }
     if (server->on == SCHED_IDLE) {
+        if (now >= server->deadline) {
+            refill(server, now);
+        }
         enqueue(sched, index);
     }
     set_timer(sched, index, true);
@@ -234,29 +239,76 @@ static uint64_t slack_of(const struct sched *sched, uint32_t core)
     return sched->server[running].on_extra ? SCHED_NEVER - 1u : sched->server[running].deadline;
 }
 
-/* The core that has to decide because of what waits in the group, as a bit; 0 if all do better already. */
+static uint64_t first_timer(const struct sched *sched, const struct sched_group *group)
+{
+    return group->timers.count != 0 ? key_of(&sched->server[group->timers.item[0]], TIMER) : SCHED_NEVER;
+}
+
+/*
+ * The core that has to decide, as a bit, because of what waits in the group, or because nobody would in time
+ * for the first timer; 0 if all is well. core: the group's, or any one with global EDF.
+ */
 static uint64_t disturb(const struct sched *sched, const struct sched_group *group, uint32_t core)
 {
-    uint64_t wanted, worst;
+    uint64_t wanted = SCHED_NEVER, due = sched->due[core];
 
     if (group->ready.count != 0) {
         wanted = sched->server[group->ready.item[0]].deadline;
     } else if (group->extra.count != 0) {
         wanted = SCHED_NEVER - 1u;
-    } else {
-        return 0;
     }
     if (sched->global) {
         for (uint32_t i = 0; i < sched->core_count; i++) {
             core = slack_of(sched, i) > slack_of(sched, core) ? i : core;
+            due = sched->due[i] < due ? sched->due[i] : due;
         }
     }
-    worst = slack_of(sched, core);
-    return worst > wanted ? UINT64_C(1) << core : 0;
+    return slack_of(sched, core) > wanted || due > first_timer(sched, group) ? UINT64_C(1) << core : 0;
+}
+
+/* The first of a queue, NULL if nobody waits there. */
+static const struct sched_server *first_of(const struct sched *sched, const struct sched_heap *queue)
+{
+    return queue->count != 0 ? &sched->server[queue->item[0]] : NULL;
+}
+
+/* Whether the server that has run on a core until now runs on: nobody who waits is before it. */
+static bool stays(const struct sched *sched, const struct sched_group *group, uint32_t core)
+{
+    const struct sched_server *ready = first_of(sched, &group->ready), *extra = first_of(sched, &group->extra);
+    const struct sched_server *server;
+
+    if (sched->running[core] == SCHED_IDLE) {
+        return false;
+    }
+    server = &sched->server[sched->running[core]];
+    if (!server->awake) {
+        return false;
+    }
+    if (has_budget(server)) {
+        return ready == NULL || ready->deadline >= server->deadline;
+    }
+    return server->params.extra && ready == NULL && (extra == NULL || extra->deadline >= server->deadline);
+}
+
+/* What ran on the core until now pays; with its budget gone, it is on idle time from here on. */
+static void charge_core(struct sched *sched, uint32_t core, uint64_t now)
+{
+    struct sched_server *server;
+
+    if (sched->running[core] != SCHED_IDLE) {
+        server = &sched->server[sched->running[core]];
+        if (now >= server->deadline) {  /* it fell asleep, and has no timer for that */
+            charge(server, server->deadline);
+            refill(server, now);
+        }
+        charge(server, now);
+        server->on_extra = !has_budget(server);
+    }
 }
 
 /* The server that ran on the core until now goes back to the others. */
-static void put_back(struct sched *sched, uint32_t core, uint64_t now)
+static void put_back(struct sched *sched, uint32_t core)
 {
     uint32_t index = sched->running[core];
     struct sched_server *server;
@@ -265,7 +317,6 @@ static void put_back(struct sched *sched, uint32_t core, uint64_t now)
         return;
     }
     server = &sched->server[index];
-    charge(server, now);
     server->on = SCHED_IDLE;
     server->on_extra = false;
     sched->running[core] = SCHED_IDLE;
@@ -274,28 +325,50 @@ static void put_back(struct sched *sched, uint32_t core, uint64_t now)
     }
 }
 
-/* The first of a queue runs on the core. */
-static void run_first(struct sched *sched, struct sched_heap *queue, uint32_t core, uint64_t now, bool extra)
+/* The first of those that wait, if there is one, runs on the core. */
+static void run_first(struct sched *sched, struct sched_group *group, uint32_t core, uint64_t now)
 {
-    uint32_t index = queue->item[0];
-    struct sched_server *server = &sched->server[index];
+    struct sched_heap *queue = group->ready.count != 0 ? &group->ready : &group->extra;
+    struct sched_server *server;
+    uint32_t index;
 
+    if (queue->count == 0) {
+        return;
+    }
+    index = queue->item[0];
+    server = &sched->server[index];
     heap_remove(sched, queue, 0, QUEUE);
     server->on = core;
-    server->on_extra = extra;
+    server->on_extra = queue == &group->extra;
     server->started = now;
     sched->running[core] = index;
 }
 
-static uint64_t next_of(const struct sched *sched, const struct sched_group *group, uint32_t core, uint64_t now)
+/* When what runs on the core stops being entitled to it: its budget or, on idle time, its period ends. */
+static uint64_t end_of_turn(const struct sched *sched, uint32_t core, uint64_t now)
 {
-    uint64_t next = group->timers.count != 0 ? key_of(&sched->server[group->timers.item[0]], TIMER) : SCHED_NEVER;
-    uint32_t index = sched->running[core];
+    const struct sched_server *server;
 
-    if (index != SCHED_IDLE && !sched->server[index].on_extra && now + sched->server[index].left < next) {
-        next = now + sched->server[index].left;
+    if (sched->running[core] == SCHED_IDLE) {
+        return SCHED_NEVER;
     }
-    return next;
+    server = &sched->server[sched->running[core]];
+    return server->on_extra ? server->deadline : now + server->left;
+}
+
+/* When the core has to decide again: at the group's first timer, too, unless another core is due by then. */
+static uint64_t due_of(const struct sched *sched, const struct sched_group *group, uint32_t core, uint64_t now)
+{
+    uint64_t timer = first_timer(sched, group), turn = end_of_turn(sched, core, now);
+
+    if (sched->global) {
+        for (uint32_t i = 0; i < sched->core_count; i++) {
+            if (i != core && sched->due[i] <= timer) {
+                return turn;
+            }
+        }
+    }
+    return timer < turn ? timer : turn;
 }
 
 /* ---------------------------------------------------------------- what the caller sees */
@@ -305,8 +378,10 @@ void sched_init(struct sched *sched, uint32_t core_count)
     sched->core_count = core_count;
     sched->server_count = 0;
     sched->global = false;
+    sched->frame.window = NULL;
     for (uint32_t i = 0; i < SCHED_MAX_CORES; i++) {
         sched->running[i] = SCHED_IDLE;
+        sched->due[i] = SCHED_NEVER;
         sched->group[i].ready.count = sched->group[i].extra.count = sched->group[i].timers.count = 0;
     }
 }
@@ -330,10 +405,18 @@ void sched_add(struct sched *sched, const struct sched_params *params, uint64_t 
     }
 }
 
+static bool has_windows(const struct sched *sched)
+{
+    return HV_ARINC653 && sched->frame.window != NULL;
+}
+
 uint64_t sched_wake(struct sched *sched, uint32_t index, uint64_t now)
 {
     struct sched_server *server = &sched->server[index];
 
+    if (has_windows(sched)) {
+        return sched_windows_wake(sched, index);
+    }
     if (server->awake) {
         return 0;
     }
@@ -341,33 +424,46 @@ uint64_t sched_wake(struct sched *sched, uint32_t index, uint64_t now)
     return disturb(sched, group_of_server(sched, index), server->params.core);
 }
 
-void sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t wake_at)
+uint64_t sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t wake_at)
 {
     struct sched_server *server = &sched->server[index];
 
-    if (server->on != SCHED_IDLE) {
-        charge(server, now);
+    if (has_windows(sched)) {
+        return sched_windows_sleep(sched, index, wake_at);
+    }
+    if (server->on == SCHED_IDLE) {
+        dequeue(sched, index);
     } else {
-        dequeue(sched, index, has_budget(server));
+        if (server->awake && now >= server->deadline) {
+            replenish(sched, index, now);  /* what it used since is of the new budget */
+        }
+        charge(server, now);
     }
     set_timer(sched, index, false);
     server->awake = false;
     server->wake_at = wake_at;
     set_timer(sched, index, wake_at != SCHED_NEVER);
+    return disturb(sched, group_of_server(sched, index), server->params.core) |
+           (server->on != SCHED_IDLE ? UINT64_C(1) << server->on : 0);
 }
 
 uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next, uint64_t *kick)
 {
     struct sched_group *group = group_of(sched, core);
 
-    expire(sched, group, now);
-    put_back(sched, core, now);
-    if (group->ready.count != 0) {
-        run_first(sched, &group->ready, core, now, false);
-    } else if (group->extra.count != 0) {
-        run_first(sched, &group->extra, core, now, true);
+    *kick = 0;
+    if (has_windows(sched)) {
+        return sched_windows_decide(sched, core, now, next);
     }
-    *next = next_of(sched, group, core, now);
-    *kick = sched->global ? disturb(sched, group, core) & ~(UINT64_C(1) << core) : 0;
+    expire(sched, group, now);
+    charge_core(sched, core, now);
+    if (!stays(sched, group, core)) {
+        put_back(sched, core);
+        run_first(sched, group, core, now);
+    }
+    *next = sched->due[core] = due_of(sched, group, core, now);
+    if (sched->global) {
+        *kick = disturb(sched, group, core) & ~(UINT64_C(1) << core);
+    }
     return sched->running[core];
 }

@@ -9,6 +9,12 @@
 #define HV_POOLS  0
 #endif
 
+#ifdef CONFIG_ARINC653
+#define HV_ARINC653  1
+#else
+#define HV_ARINC653  0
+#endif
+
 #ifdef CONFIG_CHANNELS
 #define HV_CHANNELS  1
 #else

@@ -23,6 +23,7 @@
 #define LAYOUT_MAX_VCPUS      64u   /* of one partition */
 #define LAYOUT_MAX_POOLS      4u
 #define LAYOUT_MAX_SERVERS    64u   /* vcpus of one pool */
+#define LAYOUT_MAX_WINDOWS    256u  /* of all pools together */
 #define LAYOUT_MAX_CHANNELS   16u   /* of one partition */
 #define LAYOUT_SPI_WORDS      32u   /* INTID 0..1023, one bit each */
 #define LAYOUT_NO_PARTITION   0xffffu

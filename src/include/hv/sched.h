@@ -53,12 +53,22 @@ struct sched_window {
     uint32_t core, server;
 };
 
+/* The windows of all cores, sorted by core, then by start; those of core n are first[n] to first[n + 1] - 1. */
+struct sched_frame {
+    const struct sched_window *window;  /* NULL: RTDS */
+    uint64_t begin, length;             /* of the first major frame; of each */
+    uint32_t first[SCHED_MAX_CORES + 1u];
+    uint32_t holder[SCHED_MAX_CORES];   /* whose window it was when the core decided last, or SCHED_IDLE */
+};
+
 struct sched {
     uint32_t core_count, server_count;
     bool     global;
     uint32_t running[SCHED_MAX_CORES];  /* server, or SCHED_IDLE */
+    uint64_t due[SCHED_MAX_CORES];      /* when the core will decide, as it has been told */
     struct sched_server server[SCHED_MAX_SERVERS];
     struct sched_group group[SCHED_MAX_CORES];
+    struct sched_frame frame;
 };
 
 /* An empty scheduler for `core_count` cores, all idle. */
@@ -67,16 +77,33 @@ void sched_init(struct sched *sched, uint32_t core_count);
 /* One more server, asleep; they are numbered in the order of calls. Its periods begin at `now`. */
 void sched_add(struct sched *sched, const struct sched_params *params, uint64_t now);
 
+/*
+ * Before a server wakes: each core follows its windows in major frames, the first of which begins at `now`;
+ * budgets and periods mean nothing then. The windows stay where they are, sorted by core, then by start, and do
+ * not overlap.
+ */
+void sched_windows(struct sched *sched, const struct sched_window *windows, uint32_t count, uint64_t length, uint64_t now);
+
 /* Ready from now on. Returns the cores that have to decide at once, one bit each. Waking twice is no harm. */
 uint64_t sched_wake(struct sched *sched, uint32_t server, uint64_t now);
 
-/* Not ready until sched_wake() or wake_at, whichever comes first. Its core, which runs it, then decides. */
-void sched_sleep(struct sched *sched, uint32_t server, uint64_t now, uint64_t wake_at);
+/*
+ * Not ready until sched_wake() or wake_at, whichever comes first. Returns the cores that have to decide at
+ * once; the one that runs it is among them.
+ */
+uint64_t sched_sleep(struct sched *sched, uint32_t server, uint64_t now, uint64_t wake_at);
 
 /*
  * Who runs on `core` from now on: a server, or SCHED_IDLE. What ran there until now is charged.
- * next: when the core has to decide again at the latest; kick: other cores that have to decide at once.
+ * next: when the core has to decide again at the latest, always after `now`; kick: other cores that have to
+ * decide at once. Every core decides once to begin with. Time never runs backwards from call to call.
  */
 uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next, uint64_t *kick);
+
+/* ---- ARINC 653's share of these, for sched_rtds.c only ---- */
+
+uint64_t sched_windows_wake(struct sched *sched, uint32_t server);
+uint64_t sched_windows_sleep(struct sched *sched, uint32_t server, uint64_t wake_at);
+uint32_t sched_windows_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next);
 
 #endif
