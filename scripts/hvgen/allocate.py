@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping as Dict, Optional
 
-from . import pc
+from . import pc, pools
 from .diag import Diagnostic, Refused, hex_range, size_text
 from .guestmem import DTB_ROOM
 from .images import Image
@@ -61,8 +61,7 @@ def _fill(banks: Iterable[Region], size: int) -> tuple[Region, ...]:
 
 def hv_room(system: System, images: Dict[str, Image], tables: int, own_pages: int = 0) -> int:
     """Bytes for the hypervisor: code, stacks, `tables` page tables, `own_pages` more, pristine guest images."""
-    core_count = sum(len(p.cpus) for p in system.partitions)
-    own = HV_CORE + core_count * HV_STACK + (tables + own_pages) * PAGE
+    own = HV_CORE + (pools.core_count(system) + pools.slot_count(system)) * HV_STACK + (tables + own_pages) * PAGE
     blobs = sum(align_up(piece.size, 16) for image in images.values() for piece in image.pieces)
     return align_up(own + blobs + DTB_ROOM * len(system.partitions), HV_UNIT)
 

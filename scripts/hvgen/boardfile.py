@@ -23,12 +23,15 @@ import ruamel.yaml
 from .diag import Diagnostic, Refused, did_you_mean
 from .model import Out, Region, Span
 
-KEYS = ("description", "devicetree", "memory", "firmware", "console", "psci", "redistributor-stride", "poweroff", "reset")
+KEYS = ("description", "devicetree", "memory", "firmware", "console", "psci", "redistributor-stride", "poweroff", "reset",
+        "switch-time")
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 Conduit = Literal["smc", "hvc", "none", ""]
 CONDUITS: dict[str, Conduit] = {"smc": "smc", "hvc": "hvc", "none": "none"}
 OUT_KEYS = ("port", "width", "value")
 MOST_OUTS = 16
+TIMES = {"ns": 1, "us": 10**3, "ms": 10**6}
+TIME = re.compile(r"([0-9]{1,6})\s*(ns|us|ms)")
 SIZE = re.compile(r"(0x[0-9a-fA-F_]+|[0-9][0-9_]*)\s*(B|KiB|MiB|GiB|TiB)?")
 
 
@@ -47,6 +50,7 @@ class BoardFile:
     redist_stride: int = 0
     poweroff: tuple[Out, ...] = ()
     reset: tuple[Out, ...] = ()
+    switch_ns: int = 2_000                         # of a switch between vcpus of a pool, at most
     keys: dict[str, Span] = field(default_factory=dict)   # where each key stands
 
 
@@ -92,6 +96,13 @@ class _Reader:
         if text and text not in CONDUITS:
             self.refuse(self.span(node), f"psci must be smc, hvc or none, not '{text}'", did_you_mean(text, CONDUITS))
         return CONDUITS.get(text, "")
+
+    def time(self, node: Any, what: str) -> int:
+        match = TIME.fullmatch(node.value.strip()) if isinstance(node, ruamel.yaml.nodes.ScalarNode) else None
+        if match is None:
+            self.refuse(self.span(node), f"{what} must be a time, as in 2 us")
+            return 0
+        return int(match[1]) * TIMES[match[2]]
 
     def number(self, node: Any, what: str) -> int:
         match = SIZE.fullmatch(node.value.strip()) if isinstance(node, ruamel.yaml.nodes.ScalarNode) else None
@@ -152,6 +163,7 @@ def read(folder: str) -> BoardFile:
         console=reader.text(keys["console"], "console") if "console" in keys else "",
         console_span=reader.span(keys["console"]) if "console" in keys else Span(file),
         psci=reader.conduit(keys["psci"]) if "psci" in keys else "",
+        switch_ns=reader.time(keys["switch-time"], "switch-time") if "switch-time" in keys else 2_000,
         redist_stride=reader.number(keys["redistributor-stride"], "redistributor-stride") if "redistributor-stride" in keys else 0,
         poweroff=reader.outs(keys["poweroff"], "poweroff") if "poweroff" in keys else (),
         reset=reader.outs(keys["reset"], "reset") if "reset" in keys else (),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Optional
+from typing import Iterator, Optional
 
 from .diag import Diagnostic
 from .images import Arch
@@ -24,6 +24,7 @@ class Code:
     arch: Optional[Arch]               # None: there is no file that says it
     vmm: Vmm                           # x86 only
     span: Span                         # where the architecture was chosen, or the file
+    settings: frozenset[str] = frozenset()   # what is y
 
 
 def read(file: str) -> Code:
@@ -33,8 +34,8 @@ def read(file: str) -> Code:
     except (OSError, UnicodeDecodeError):
         return Code(None, "", Span(file))
     if "X86" not in found:
-        return Code("arm64", "", Span(file))
-    return Code("x86", "vmx" if "VMX" in found else "svm", Span(file, found["X86"], 1))
+        return Code("arm64", "", Span(file), frozenset(found))
+    return Code("x86", "vmx" if "VMX" in found else "svm", Span(file, found["X86"], 1), frozenset(found))
 
 
 def arch_of(board: Optional[Hardware], chosen: Code) -> Arch:
@@ -42,6 +43,29 @@ def arch_of(board: Optional[Hardware], chosen: Code) -> Arch:
     if board is None:
         return chosen.arch or "arm64"
     return "x86" if board.pc else "arm64"
+
+
+def features(system: System) -> Iterator[tuple[str, Span, str]]:
+    """What the system uses that can be left out: its setting, where, and in words."""
+    for pool in system.pools:
+        yield "POOLS", pool.span, f"pool '{pool.name}'"
+        if pool.scheduler == "arinc653":
+            yield "ARINC653", pool.span, f"'scheduler: arinc653' of pool '{pool.name}'"
+    yield from (("CHANNELS", channel.span, f"channel '{channel.name}'") for channel in system.channels)
+    for part in system.partitions:
+        if part.watchdog_ns is not None:
+            yield "WATCHDOG", part.span, f"'watchdog' of partition '{part.name}'"
+        if part.monitor:
+            yield "MONITOR", part.span, f"'monitor: true' of partition '{part.name}'"
+
+
+def check_features(system: System, chosen: Code) -> list[Diagnostic]:
+    """What system.yaml uses is built in."""
+    if chosen.arch is None:
+        return []
+    return [Diagnostic("KCONFIG-FEATURE", span, f"{what} needs code that is not built in: CONFIG_{setting}",
+                       fix=f"add 'CONFIG_{setting}=y' to the configuration's defconfig")
+            for setting, span, what in features(system) if setting not in chosen.settings]
 
 
 def check(board: Hardware, system: System, chosen: Code) -> list[Diagnostic]:

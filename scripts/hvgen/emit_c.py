@@ -13,7 +13,7 @@ from typing import Optional, Protocol, Sequence
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from . import emit_arm64, emit_x86
+from . import emit_arm64, emit_pools, emit_x86
 from .ctext import c_comment, c_string, initialiser, pa
 from .diag import Failed
 from .model import Plan, PlanCpu, PlanPartition, Region, Uart
@@ -172,7 +172,7 @@ def measure(plan: Plan, core: Core) -> Sizes:
     text = pages(in_order(0, sorted(core.text, key=lambda s: text_rank(s.name, x86))))
     base = align_up(plan.hv.base + text * PAGE, max([PAGE, *writable_roots(plan)]))
     text = (base - plan.hv.base) // PAGE
-    stacks = base + len(plan.cpus) * (STACK_SLOT + arch_of(plan).PAGES_OF_CPU * PAGE)
+    stacks = base + len(plan.entries) * (STACK_SLOT + arch_of(plan).PAGES_OF_CPU * PAGE)
     at = roots_end(stacks, plan)
     widest = max((s.align for s in core.data), default=1)
     at = in_order(align_up(at, widest), sorted(core.data, key=lambda s: data_rank(s.name, x86)))
@@ -215,8 +215,8 @@ def tables_c(plan: Plan, tables: Tables) -> str:
             " */",
             "#include <hv/layout.h>", "",
             f"/* In each slot the lower page is a guard that {arch.WHO} does not map, the upper one the stack. */",
-            f"extern uint8_t {arch.STACKS}[{len(plan.cpus)}][{STACK_SLOT}];",
-            f"uint8_t {arch.STACKS}[{len(plan.cpus)}][{STACK_SLOT}] "
+            f"extern uint8_t {arch.STACKS}[{len(plan.entries)}][{STACK_SLOT}];",
+            f"uint8_t {arch.STACKS}[{len(plan.entries)}][{STACK_SLOT}] "
             f"__attribute__((aligned({PAGE}), section(\".stacks\")));", ""]
     out += _declarations(plan, tables) + arch.table_arrays(plan)
     small = sorted((t for t in tables.tables if t.root), key=lambda t: -t.align)
@@ -298,7 +298,7 @@ def _arrays(plan: Plan, part: PlanPartition, dtb_size: int) -> list[str]:
     arch, name = arch_of(plan), ident(part.name)
     out = [f"static const struct layout_vcpu vcpus_{name}[] = {{"]
     for i, c in enumerate(part.cpus):
-        fields = [*arch.vcpu(i), (arch.CORE_ID, f"{plan.cpus[c].mpidr:#x}"), ("cpu", str(c))]
+        fields = [*arch.vcpu(i), (arch.CORE_ID, f"{plan.entries[c].mpidr:#x}"), ("cpu", str(c))]
         out.append(f"    {{ {one_line(fields)} }},")
     out += ["};", f"static const struct layout_memory memory_{name}[] = {{"]
     for m in part.ram:
@@ -351,14 +351,14 @@ def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
     arch, hw = arch_of(plan), plan.hardware
     out = [HEADER.format(source=plan.system.name + "/system.yaml").rstrip("\n"),
            "#include <hv/layout.h>", "",
-           f"extern uint8_t {arch.STACKS}[{len(plan.cpus)}][{STACK_SLOT}];"]
+           f"extern uint8_t {arch.STACKS}[{len(plan.entries)}][{STACK_SLOT}];"]
     out += _declarations(plan, tables) + arch.arrays(plan)
     out.append("static const struct layout_cpu cpus[] = {")
-    for i, cpu in enumerate(plan.cpus):
+    for i, cpu in enumerate(plan.entries):
         core = [(arch.CORE_ID, f"{cpu.mpidr:#x}"), ("stack_top", f"(uint64_t){arch.STACKS}[{i}] + {STACK_SLOT}"),
-                *arch.cpu_pages(i, cpu), ("partition", str(cpu.partition)), ("vcpu", str(cpu.vcpu))]
-        out.append(f"    {{ {one_line(core)} }},  /* {c_comment(hw.cpus[cpu.board_index].path)} */")
-    out += ["};", ""]
+                *arch.cpu_pages(i, cpu), *emit_pools.owner(cpu)]
+        out.append(f"    {{ {one_line(core)} }},  /* {c_comment(emit_pools.name_of(plan, i))} */")
+    out += ["};", ""] + emit_pools.arrays(plan)
     for part in plan.partitions:
         out += _arrays(plan, part, dtb_sizes[part.index])
     out.append("static const struct layout_partition partitions[] = {")
@@ -384,6 +384,7 @@ def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
         ("console_cpu", str(plan.console_cpu if console else 0)), ("console_irq", "1" if console else "0"),
         *arch.timers(plan),
         ("cpus", "cpus"), ("partitions", "partitions"), ("devices", "devices" if rows else "0"),
+        *emit_pools.counts(plan),
     ]
     out.append("const struct layout layout = {")
     out += initialiser(fields, "    ") + arch.controller(plan) + _uart(hw.uart) + ["};", ""]

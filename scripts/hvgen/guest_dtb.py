@@ -376,7 +376,7 @@ class _Maker:
         for i, c in enumerate(self.part.cpus):
             affinity = (i // 16) << 8 | i % 16
             cpu = cpus.child(f"cpu@{affinity:x}")
-            source = self.tree.nodes.get(self.plan.hardware.cpus[self.plan.cpus[c].board_index].path)
+            source = self.tree.nodes.get(self.plan.hardware.cpus[self.plan.entries[c].board_index].path)
             if source is not None:
                 cpu.props.update({k: source.props[k] for k in CPU if k in source.props})
                 self.put_cache(source, cpus, cpu)

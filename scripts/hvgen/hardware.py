@@ -126,7 +126,7 @@ def from_devicetree(blob: bytes, name: str, folder: str, board: BoardFile) -> Ha
         name=name, folder=folder, dtb_file=board.devicetree, dtb=blob,
         model=tree.root.string("model") or tree.root.string("compatible"),
         memory=memory, reserved=_reserved(tree, board), cpus=cpus, gic=gic, timer=timer, pc=pc,
-        psci="none" if pc else board.psci or tree_psci(tree), uart=uart,
+        psci="none" if pc else board.psci or tree_psci(tree), uart=uart, switch_ns=board.switch_ns,
         devices=_devices(tree, controller, labels, pc_board), by_name={n: path for path, names in labels.items() for n in names},
         iommus=tuple(sorted(n.path for n in tree.nodes.values() if "#iommu-cells" in n and n.enabled)))
 

@@ -153,6 +153,7 @@ class Hardware:
     devices: tuple[Device, ...]        # sorted by path
     by_name: dict[str, str]            # label or alias -> path
     iommus: tuple[str, ...]            # paths of IOMMU nodes
+    switch_ns: int = 2_000             # a switch between vcpus of a pool takes at most so long
     pc: Optional[Pc] = None            # x86; then gic and timer are None, psci is "none"
     inputs: tuple[str, ...] = ()       # every file that was read: board.yaml, devicetree and what it includes
 
@@ -198,6 +199,8 @@ class PoolUse:
     core: Optional[int] = None
     extra: Optional[bool] = None       # None: as the pool says
     span: Span = Span("")
+    core_cpu: Optional[int] = None     # as written: index into Hardware.cpus; core is None if the pool has no such one
+    core_span: Optional[Span] = None   # None: not written
 
 
 @dataclass(frozen=True)
@@ -388,3 +391,8 @@ class Plan:
     pools: tuple[PlanPool, ...] = ()
     trampoline: int = 0                # x86: page below 1 MiB through which other cores start
     notes: tuple[str, ...] = field(default=())   # warnings to be repeated in report and boot log
+
+    @property
+    def entries(self) -> tuple[PlanCpu, ...]:
+        """layout.cpus; PlanPartition.cpus and Server.cpu are places in it."""
+        return self.cpus + self.slots

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, Mapping as Dict, Optional, Union
 
-from . import allocate, guestmem_pc, pc
+from . import allocate, guestmem_pc, pc, pools
 from .diag import Diagnostic, Refused, size_text
 from .guestmem import DTB_ROOM, Layout, NoRoom, lay_out
 from .images import Image
@@ -29,13 +29,14 @@ def make(hardware: Hardware, system: System, images: Dict[str, Image], vmm: Vmm 
     """The plan, or Refused.  vmm: x86: the CPU vendor that Kconfig chose; SVM if it is left out."""
     hv, memory = allocate.place(hardware, system, images)
     cpus = _cpus(hardware, system)
+    slots, shared = pools.plan_pools(hardware, system, cpus)
     vuarts = _vuarts(hardware, system)
     layouts = [fit(hardware, part, images[part.name], allocate.first_piece(ram))
                for part, ram in zip(system.partitions, memory)]
     found = [answer for answer in layouts if isinstance(answer, Diagnostic)]
     if found:
         raise Refused(found)
-    partitions = [_partition(hardware, part, index, cpus, memory[index], layout, vuarts[index])
+    partitions = [_partition(hardware, part, index, cpus + slots, memory[index], layout, vuarts[index])
                   for index, (part, layout) in enumerate(zip(system.partitions, layouts)) if isinstance(layout, Layout)]
     taken = [hv] + [Region(m.pa, m.size) for ram in memory for m in ram]
     return Plan(hardware=hardware, system=system, hv=hv,
@@ -43,7 +44,7 @@ def make(hardware: Hardware, system: System, images: Dict[str, Image], vmm: Vmm 
                 cpus=cpus, partitions=tuple(partitions), console_cpu=_console_cpu(hardware, cpus, partitions),
                 free=subtract(allocate.usable(hardware), taken),
                 pa_bits=max([pa_bits(hardware), *(p.ipa_bits for p in partitions if hardware.pc)]),
-                vmm=(vmm or "svm") if hardware.pc else "", trampoline=_trampoline(hardware, system),
+                vmm=(vmm or "svm") if hardware.pc else "", slots=slots, pools=shared, trampoline=_trampoline(hardware, system),
                 notes=tuple([*_notes(hardware, partitions), *_vendor_notes(hardware, cpus, vmm or "svm")]))
 
 
@@ -119,17 +120,21 @@ def _mend(hardware: Hardware, part: Partition, rule: str, ram: Region) -> str:
 # ---------------------------------------------------------------- cores and interrupts
 
 def _cpus(hardware: Hardware, system: System) -> tuple[PlanCpu, ...]:
-    owners = {board: (index, vcpu) for index, part in enumerate(system.partitions)
+    owners = {board: (index, vcpu, 0, 0) for index, part in enumerate(system.partitions)
               for vcpu, (board, _) in enumerate(part.cpus)}
+    owners.update({board: (-1, 0, number, place) for number, pool in enumerate(system.pools, 1)
+                   for place, (board, _) in enumerate(pool.cpus)})
     return tuple(PlanCpu(board, hardware.cpus[board].mpidr, redist_base(hardware, board) or 0, *owners[board])
                  for board in sorted(owners))
 
 
 def _console_cpu(hardware: Hardware, cpus: tuple[PlanCpu, ...], partitions: list[PlanPartition]) -> Optional[int]:
-    """The first core that is not `direct` can take the UART's interrupt; on x86, where it comes as NMI, the first."""
+    """The first core that is not `direct` can take the UART's interrupt, one of a pool if there is no other; on x86,
+    where it comes as NMI, the first."""
     if hardware.pc:
         return 0 if hardware.uart and hardware.uart.intid else None
-    return next((i for i, cpu in enumerate(cpus) if not partitions[cpu.partition].direct), None)
+    able = [i for i, cpu in enumerate(cpus) if cpu.pool or not partitions[cpu.partition].direct]
+    return min(able, key=lambda i: (cpus[i].pool != 0, i)) if able else None
 
 
 def _spis(hardware: Hardware, part: Partition) -> set[int]:
@@ -202,11 +207,11 @@ def vuart_page(hardware: Hardware) -> int:
 
 
 def _ppis(hardware: Hardware, part: Partition) -> tuple[int, ...]:
-    """Guest timers, the PMU, and what its own devices use."""
+    """Guest timers, the PMU (which pools do not switch), and what its own devices use."""
     timer = hardware.timer
     found = {timer.virt, timer.phys} if timer else set()
     for device in hardware.devices:
-        if any("pmu" in c for c in device.compatible):
+        if part.use is None and any("pmu" in c for c in device.compatible):
             found |= {i.intid for i in device.interrupts}
     found |= {i.intid for _, d in _devices(hardware, part) for i in d.interrupts}
     return tuple(sorted(i for i in found if 16 <= i < 32))

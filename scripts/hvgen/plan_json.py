@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .model import Mapping, Plan, PlanCpu, PlanPartition, Region
+from .model import Mapping, Plan, PlanCpu, PlanPartition, PlanPool, Region
 
 FORMAT = 1
 
@@ -25,8 +25,8 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "hypervisor": {**_region(plan.hv), **_only_here(plan)},
         "pa_bits": plan.pa_bits,
         "console_cpu": plan.console_cpu,
-        "cpus": [{"board_index": c.board_index, **_core(plan, c),
-                  "partition": plan.partitions[c.partition].name, "vcpu": c.vcpu} for c in plan.cpus],
+        "cpus": [{"board_index": c.board_index, **_core(plan, c), **_user(plan, c)} for c in plan.cpus],
+        **({"pools": [_pool(plan, pool) for pool in plan.pools]} if plan.pools else {}),
         "partitions": [_partition(plan, p) for p in plan.partitions],
         "free": [_region(r) for r in plan.free],
         "notes": list(plan.notes),
@@ -45,11 +45,30 @@ def _core(plan: Plan, cpu: PlanCpu) -> dict[str, Any]:
     return {"mpidr": hex(cpu.mpidr), "redistributor": hex(cpu.redist)}
 
 
+def _user(plan: Plan, cpu: PlanCpu) -> dict[str, Any]:
+    if cpu.partition < 0:
+        return {"pool": plan.pools[cpu.pool - 1].name}
+    return {"partition": plan.partitions[cpu.partition].name, "vcpu": cpu.vcpu}
+
+
+def _pool(plan: Plan, pool: PlanPool) -> dict[str, Any]:
+    """Times in nanoseconds; cores as in system.yaml."""
+    boards = [plan.cpus[c].board_index for c in pool.cpus]
+    servers = [{**_user(plan, plan.entries[s.cpu]), "core": None if s.core is None else boards[s.core],
+                "budget": s.budget_ns, "period": s.period_ns, "extra_time": s.extra} for s in pool.servers]
+    out = {"name": pool.name, "scheduler": pool.spec.scheduler, "cpus": boards, "servers": servers}
+    if pool.spec.scheduler == "rtds":
+        return {**out, "placement": pool.spec.placement}
+    windows = [{**_user(plan, plan.entries[pool.servers[w.server].cpu]), "core": boards[w.core], "start": w.start_ns,
+                "length": w.length_ns} for w in pool.windows]
+    return {**out, "frame": pool.spec.frame_ns, "windows": windows}
+
+
 def _partition(plan: Plan, part: PlanPartition) -> dict[str, Any]:
     spec = part.spec
     return {
         "name": part.name, "vmid": part.vmid, "line": spec.span.line,
-        "cpus": [plan.cpus[c].board_index for c in part.cpus],
+        "cpus": [plan.entries[c].board_index for c in part.cpus], **({"pool": spec.use.pool} if spec.use else {}),
         "interrupts": "direct" if part.direct else "virtual", "on_fault": spec.on_fault, "dma_unprotected": part.dma_unprotected,
         "ipa_bits": part.ipa_bits, "entry": hex(part.entry),
         "boot_block" if plan.vmm else "devicetree": {"guest": hex(part.dtb_ipa), "room": part.dtb_room},

@@ -7,7 +7,7 @@ from html import escape
 from typing import Mapping, Sequence
 
 from .model import Plan, PlanPartition, Region
-from .view import (FREE, HYPERVISOR, RESERVED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
+from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
                    memory_rows, owner_name, port_rows, size_text)
 
 # Fill colours of partitions, told apart in light and dark and by most colour-blind eyes (after Okabe and Ito).
@@ -64,12 +64,12 @@ def fill(owner: int) -> str:
     """The attributes of a shape in its owner's colour."""
     if owner >= 0:
         return f'fill="{FILLS[owner % len(FILLS)]}"'
-    return f'class="{ {FREE: "free", RESERVED: "kept", HYPERVISOR: "hv"}[owner] }"'
+    return f'class="{ {FREE: "free", RESERVED: "kept", HYPERVISOR: "hv", SHARED: "kept"}[owner] }"'
 
 
 def chip(owner: int) -> str:
     colour = FILLS[owner % len(FILLS)] if owner >= 0 else {
-        FREE: "var(--free)", RESERVED: "var(--kept)", HYPERVISOR: "var(--hv)"}[owner]
+        FREE: "var(--free)", RESERVED: "var(--kept)", HYPERVISOR: "var(--hv)", SHARED: "var(--kept)"}[owner]
     return f'<span class="chip" style="background:{colour}"></span>'
 
 
@@ -198,7 +198,7 @@ def cores_svg(plan: Plan) -> str:
                       f'{fill(r.owner)}/></g>')
         kind = "in" if r.owner >= 0 else "soft"
         shapes += [text(x + 9, y + 18, f"core {r.number}", kind), text(x + 9, y + 36, owner_name(plan, r.owner)
-                   if r.owner >= 0 else "not used", kind)]
+                   if r.owner >= 0 else r.note.split(":")[0] if r.owner == SHARED else "not used", kind)]
         if r.vcpu >= 0:
             shapes.append(text(x + 9, y + 54, f"vcpu {r.vcpu}, {r.note.split(',')[0]}", kind))
             if "console" in r.note:

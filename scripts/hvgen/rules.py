@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Iterator, Mapping as Dict, Optional
 
-from . import allocate, rules_x86
+from . import allocate, rules_pools, rules_x86
 from . import plan as planner
 from .diag import Diagnostic, did_you_mean, hex_range, size_text
 from .images import Image
@@ -71,6 +71,7 @@ RULES = {
     "IRQ-RANGE": "an interrupt's number is out of range",
     "IRQ-TWICE": "devices of different partitions share an interrupt",
     "IRQ-VIRTUAL": "interrupts are always direct on x86",
+    "KCONFIG-FEATURE": "a feature is used that is not built in",
     "KEY-DUPLICATE": "a key is given twice",
     "KEY-MISSING": "a required key is missing",
     "KEY-UNKNOWN": "an unknown key",
@@ -89,7 +90,16 @@ RULES = {
     "NOT-YET": "a feature of a later version",
     "PART-EMPTY": "a partition has no cores or no memory",
     "PART-LIMIT": "more partitions than a layout can hold",
+    "POOL-BUDGET": "a budget is longer than its period",
+    "POOL-CORE": "a vcpu is to stay on a core that it cannot have",
+    "POOL-DIRECT": "direct interrupts on a shared core",
+    "POOL-EMPTY": "a pool has no cores, or nobody runs in it",
+    "POOL-LIMIT": "more pools, cores or vcpus in pools than a layout can hold",
+    "POOL-UNKNOWN": "there is no such pool",
+    "POOL-WINDOW": "a window of ARINC 653 cannot be kept",
     "RULE-UNKNOWN": "explain was asked for a rule that does not exist",
+    "SCHED-DEADLINE": "budgets that cannot be shown to be kept",
+    "SCHED-UTILISATION": "budgets that ask for more time than there is",
     "SYSTEM-EMPTY": "there are no partitions",
     "VALUE-CHOICE": "a value that is not among the known ones",
     "VALUE-RANGE": "a value is out of range",
@@ -112,7 +122,7 @@ def check(hardware: Hardware, system: System, images: Dict[str, Image]) -> list[
              for spec in part.devices)
     given = tuple(Given(part, spec, device) for part, spec, device in found if device)
     case = Case(hardware, system, images, given)
-    return [diagnostic for rule in (*CHECKS, *rules_x86.CHECKS) for diagnostic in rule(case)]
+    return [diagnostic for rule in (*CHECKS, *rules_pools.CHECKS, *rules_x86.CHECKS) for diagnostic in rule(case)]
 
 
 # ---------------------------------------------------------------- cores
@@ -120,26 +130,31 @@ def check(hardware: Hardware, system: System, images: Dict[str, Image]) -> list[
 def cpu_unknown(case: Case) -> Iterator[Diagnostic]:
     count = len(case.hardware.cpus)
     there = f"cpus 0 to {count - 1}" if count > 1 else "cpu 0 only"
+    for cpu, span, _ in _cores(case):
+        if cpu >= count:
+            yield Diagnostic("CPU-UNKNOWN", span, f"board '{case.hardware.name}' has no cpu {cpu}", fix=f"the board has {there}")
+
+
+def _cores(case: Case) -> Iterator[tuple[int, Span, str]]:
+    """Every core that is given away: number, where, and to whom."""
     for part in case.system.partitions:
-        for cpu, span in part.cpus:
-            if cpu >= count:
-                yield Diagnostic("CPU-UNKNOWN", span, f"board '{case.hardware.name}' has no cpu {cpu}",
-                                 fix=f"the board has {there}")
+        yield from ((cpu, span, f"partition '{part.name}'") for cpu, span in part.cpus)
+    for pool in case.system.pools:
+        yield from ((cpu, span, f"pool '{pool.name}'") for cpu, span in pool.cpus)
 
 
 def cpu_twice(case: Case) -> Iterator[Diagnostic]:
-    owners: dict[int, tuple[Partition, Span]] = {}
-    for part in case.system.partitions:
-        for cpu, span in part.cpus:
-            if cpu in owners:
-                owner, first = owners[cpu]
-                yield Diagnostic("CPU-TWICE", span, f"cpu {cpu} is given to partition '{part.name}', but it is owned already",
-                                 ((first, f"given to partition '{owner.name}' here"),), _unused_cpu(case))
-            owners.setdefault(cpu, (part, span))
+    owners: dict[int, tuple[str, Span]] = {}
+    for cpu, span, whom in _cores(case):
+        if cpu in owners:
+            owner, first = owners[cpu]
+            yield Diagnostic("CPU-TWICE", span, f"cpu {cpu} is given to {whom}, but it is owned already",
+                             ((first, f"given to {owner} here"),), _unused_cpu(case))
+        owners.setdefault(cpu, (whom, span))
 
 
 def _unused_cpu(case: Case) -> str:
-    used = {cpu for part in case.system.partitions for cpu, _ in part.cpus}
+    used = {cpu for cpu, _, _ in _cores(case)}
     unused = [str(n) for n in range(len(case.hardware.cpus)) if n not in used]
     return f"unused: cpu {', '.join(unused)}" if unused else "every cpu of the board is used"
 
@@ -163,18 +178,17 @@ def part_limit(case: Case) -> Iterator[Diagnostic]:
 def cpu_cannot_start(case: Case) -> Iterator[Diagnostic]:
     if case.hardware.pc:
         return                         # INIT and SIPI start any core
-    for part in case.system.partitions:
-        for cpu, span in part.cpus:
-            if cpu >= len(case.hardware.cpus):
-                continue
-            if cpu and case.hardware.psci == "none":
-                yield Diagnostic("CPU-NO-PSCI", span,
-                                 f"cpu {cpu} cannot be started: neither the board's devicetree nor board.yaml names PSCI",
-                                 fix="use cpu 0 only; if the firmware has PSCI, say so with 'psci: smc' in board.yaml")
-            if planner.redist_base(case.hardware, cpu) is None:
-                yield Diagnostic("CPU-NO-REDIST", span, f"cpu {cpu} has no redistributor: the regions of the board's "
-                                 "GIC node end before it", fix="correct the GIC's 'reg' in the board's devicetree, or "
-                                 "'redistributor-stride' in board.yaml")
+    for cpu, span, _ in _cores(case):
+        if cpu >= len(case.hardware.cpus):
+            continue
+        if cpu and case.hardware.psci == "none":
+            yield Diagnostic("CPU-NO-PSCI", span,
+                             f"cpu {cpu} cannot be started: neither the board's devicetree nor board.yaml names PSCI",
+                             fix="use cpu 0 only; if the firmware has PSCI, say so with 'psci: smc' in board.yaml")
+        if planner.redist_base(case.hardware, cpu) is None:
+            yield Diagnostic("CPU-NO-REDIST", span, f"cpu {cpu} has no redistributor: the regions of the board's "
+                             "GIC node end before it", fix="correct the GIC's 'reg' in the board's devicetree, or "
+                             "'redistributor-stride' in board.yaml")
 
 
 # ---------------------------------------------------------------- memory

@@ -6,7 +6,7 @@ import os
 from typing import Iterable, Sequence, TextIO
 
 from .model import Plan
-from .view import (FREE, HYPERVISOR, RESERVED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
+from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
                    memory_rows, owner_name, port_rows, size_text)
 
 PLAIN, BOLD, DIM = "\033[0m", "\033[1m", "\033[2m"
@@ -79,7 +79,8 @@ class _Page:
 
     def cores(self) -> list[str]:
         rows = [(r.owner, (f"core {r.number}", r.kind, core_id(self.plan, r.mpidr),
-                           f"{owner_name(self.plan, r.owner)} vcpu {r.vcpu}" if r.vcpu >= 0 else "unused", r.note))
+                           f"{owner_name(self.plan, r.owner)} vcpu {r.vcpu}" if r.vcpu >= 0 else
+                           "shared" if r.owner == SHARED else "unused", r.note))
                 for r in core_rows(self.plan)]
         return [self.title("Cores")] + self.table(rows) + [""]
 

@@ -263,9 +263,10 @@ def hypervisor_ranges(plan: Plan, sizes: Sizes, rights: Rights, devices: Sequenc
     rw_end = text_end + sizes.rw_pages * PAGE
     out = [Range(base, base, text_end - base, rights.text, "hypervisor")]
     at = text_end
-    for i in range(len(plan.cpus)):
+    for i in range(len(plan.entries)):
         stack = text_end + i * STACK_SLOT + GUARD
-        out.append(Range(stack, stack, STACK_SLOT - GUARD, rights.rw, f"stack of CPU {i}"))
+        out.append(Range(stack, stack, STACK_SLOT - GUARD, rights.rw,
+                         f"stack of CPU {i}" if i < len(plan.cpus) else f"stack of slot {i - len(plan.cpus)}"))
         at = stack + STACK_SLOT - GUARD
     for i in range(len(plan.cpus)):
         for what in cpu_pages:

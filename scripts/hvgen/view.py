@@ -9,7 +9,7 @@ from . import rules_x86
 from .model import Device, Plan, Region
 from .place import PAGE, merge, subtract
 
-FREE, RESERVED, HYPERVISOR = -1, -2, -3      # owners that are no partition
+FREE, RESERVED, HYPERVISOR, SHARED = -1, -2, -3, -4     # owners that are no partition
 KEPT = {"DEV-GIC": "interrupt controller", "DEV-TIMER": "alarm and clock", "DEV-CONSOLE": "console"}
 
 
@@ -64,7 +64,7 @@ class DeviceRow:
 def owner_name(plan: Plan, owner: int) -> str:
     if owner >= 0:
         return plan.partitions[owner].name
-    return {FREE: "free", RESERVED: "reserved", HYPERVISOR: "hypervisor"}[owner]
+    return {FREE: "free", RESERVED: "reserved", HYPERVISOR: "hypervisor", SHARED: "shared"}[owner]
 
 
 def size_text(size: int) -> str:
@@ -109,6 +109,13 @@ def core_rows(plan: Plan) -> list[CoreRow]:
             rows.append(CoreRow(number, cpu.path, kind, cpu.mpidr, FREE, -1, "never started"))
             continue
         console = plan.console_cpu is not None and plan.cpus[plan.console_cpu] == mine
+        if mine.pool:
+            pool = plan.pools[mine.pool - 1]
+            here = [plan.entries[s.cpu] for s in pool.servers if s.core in (None, mine.place)]
+            names = ", ".join(dict.fromkeys(plan.partitions[slot.partition].name for slot in here))
+            rows.append(CoreRow(number, cpu.path, kind, cpu.mpidr, SHARED, -1,
+                                f"pool {pool.name}: {names}" + (", console input" if console else "")))
+            continue
         note = "direct" if plan.partitions[mine.partition].direct else "virtual"
         rows.append(CoreRow(number, cpu.path, kind, cpu.mpidr, mine.partition, mine.vcpu,
                             note + (", console input" if console else "")))
