@@ -158,11 +158,35 @@ struct spec_device {
     int node;
 };
 
+/* One of ARINC 653's; cpu is the board's number. */
+struct spec_window {
+    const char *partition;
+    uint32_t cpu, vcpu;
+    uint64_t start_ns, length_ns;
+    uint32_t line;
+};
+
+struct spec_pool {
+    const char *name;
+    uint32_t line;
+    uint32_t *cpus;
+    size_t cpu_count, cpu_room;
+    bool arinc653, global, extra;
+    uint64_t frame_ns;
+    struct spec_window *windows;
+    size_t window_count, window_room;
+};
+
 struct spec_partition {
     const char *name;
     uint32_t line;
     uint32_t *cpus;
     size_t cpu_count, cpu_room;
+    const char *pool; /* NULL: it has cores of its own; else cpu_count is 0 */
+    uint64_t budget_ns, period_ns;
+    uint32_t vcpu_count;
+    bool has_core, has_extra, extra;
+    uint32_t core; /* the board's number */
     uint64_t memory;
     bool has_physical, has_guest;
     uint64_t physical, guest, alignment;
@@ -182,6 +206,8 @@ struct spec {
     const char *board;
     struct spec_partition *partitions;
     size_t partition_count, partition_room;
+    struct spec_pool *pools;
+    size_t pool_count, pool_room;
 };
 
 /* x86: writes to I/O ports. */
@@ -346,6 +372,14 @@ struct part {
     struct walk loader;
 };
 
+struct pool {
+    struct layout_pool raw;
+    const char *name;
+    uint32_t *cpus;
+    struct layout_server *servers;
+    struct layout_window *windows;
+};
+
 struct world {
     struct elf_image elf;
     struct board board;
@@ -354,7 +388,10 @@ struct world {
     const char *folders[4]; /* where images are looked for */
     uint64_t layout_pa;
     struct layout layout;
-    struct layout_cpu *cpus;
+    struct layout_cpu *cpus;   /* the physical cores, then the slots of vcpus of pools */
+    uint32_t entry_count;      /* both */
+    struct pool *pools;
+    uint32_t pool_count;
     struct layout_device *devices;
     struct layout_cpuid *cpuid; /* x86 */
     struct layout_msr *msrs;
@@ -402,7 +439,7 @@ struct rule_set {
 };
 
 extern const struct rule_set layout_rules, register_rules, register_rules_x86, table_rules, memory_rules, device_rules, hv_rules,
-    cpu_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, image_rules, guest_tree_rules, boot_rules;
+    cpu_rules, pool_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, image_rules, guest_tree_rules, boot_rules;
 
 /* ---------------------------------------------------------------- aml.c: a guest's DSDT */
 

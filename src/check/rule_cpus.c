@@ -9,7 +9,11 @@ static void prove_owner(const struct world *world, struct proof *proof)
         const struct part *part = cpu->partition < world->part_count ? &world->parts[cpu->partition] : NULL;
 
         proof->checked++;
-        if (part == NULL || cpu->vcpu >= part->raw.vcpu_count) {
+        if (cpu->pool != 0) {
+            if (cpu->partition != LAYOUT_NO_PARTITION) {
+                violate(proof, "CPU %" PRIu32 " is a pool's and belongs to partition %u as well", i, cpu->partition);
+            }
+        } else if (part == NULL || cpu->vcpu >= part->raw.vcpu_count) {
             violate(proof, "CPU %" PRIu32 " belongs to partition %u, vcpu %u, which does not exist", i, cpu->partition,
                     cpu->vcpu);
         } else if (part->vcpus[cpu->vcpu].cpu != i) {
@@ -35,7 +39,7 @@ static void prove_vcpu(const struct world *world, struct proof *proof, const str
     uint32_t wanted;
 
     proof->checked++;
-    if (vcpu->cpu >= world->layout.cpu_count) {
+    if (vcpu->cpu >= world->entry_count) {
         violate(proof, "vcpu %" PRIu32 " of %s runs on CPU %" PRIu32 ", which the layout does not have", index,
                 part->name, vcpu->cpu);
         return;
@@ -72,9 +76,9 @@ static void prove_given(const struct world *world, struct proof *proof)
         for (uint32_t i = 0; i < part->raw.vcpu_count; i++) {
             prove_vcpu(world, proof, part, i);
         }
-        if (part->spec != NULL && part->spec->cpu_count != part->raw.vcpu_count) {
-            violate(proof, "partition %s has %" PRIu32 " vcpus, %s:%" PRIu32 " gives it %zu CPUs", part->name,
-                    part->raw.vcpu_count, world->spec.file, part->spec->line, part->spec->cpu_count);
+        if (part->spec != NULL && part->spec->vcpu_count != part->raw.vcpu_count) {
+            violate(proof, "partition %s has %" PRIu32 " vcpus, %s:%" PRIu32 " gives it %" PRIu32, part->name,
+                    part->raw.vcpu_count, world->spec.file, part->spec->line, part->spec->vcpu_count);
         }
     }
 }
@@ -205,11 +209,11 @@ static void prove_console(const struct world *world, struct proof *proof)
 /* clang-format off */
 static const struct rule rules[] = {
     {"cpu-one-owner",
-     "Every core of the layout is one core of the board and has exactly one owner, which names it in turn.",
+     "Every core of the layout is one core of the board and has exactly one owner, which names it in turn, or is a pool's.",
      "cores", prove_owner, ARCH_BOTH},
     {"cpu-given",
-     "Every vcpu is pinned to the core that system.yaml names for it; there are as many, and on ARM64 VMPIDR_EL2 counts "
-     "them.",
+     "Every vcpu is pinned to the core that system.yaml names for it, unless it is of a pool; there are as many, and on "
+     "ARM64 VMPIDR_EL2 counts them.",
      "vcpus", prove_given, ARCH_BOTH},
     {"cpu-redistributor",
      "Every core has a redistributor frame of its own, inside the redistributor regions.",

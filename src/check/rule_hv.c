@@ -61,7 +61,7 @@ static void prove_identity(const struct world *world, struct proof *proof)
 
 static bool is_guard(const struct world *world, uint64_t page)
 {
-    for (uint32_t i = 0; i < world->layout.cpu_count; i++) {
+    for (uint32_t i = 0; i < world->entry_count; i++) {
         if (page == world->cpus[i].stack_top - 2 * PAGE_SIZE) {
             return true;
         }
@@ -217,7 +217,7 @@ static void prove_place(const struct world *world, struct proof *proof)
 
 static void stack_guard_of(const struct world *world, struct proof *proof, const struct walk *walk)
 {
-    for (uint32_t i = 0; i < world->layout.cpu_count; i++) {
+    for (uint32_t i = 0; i < world->entry_count; i++) {
         uint64_t top = world->cpus[i].stack_top;
         const struct mapping *stack = walk_find(walk, top - PAGE_SIZE);
 
@@ -236,7 +236,7 @@ static void stack_guard_of(const struct world *world, struct proof *proof, const
 
 static void prove_stacks(const struct world *world, struct proof *proof)
 {
-    for (uint32_t i = 0; i < world->layout.cpu_count; i++) {
+    for (uint32_t i = 0; i < world->entry_count; i++) {
         uint64_t top = world->cpus[i].stack_top;
 
         if ((top & PAGE_MASK) != 0 || elf_at(&world->elf, top - 2 * PAGE_SIZE, 2 * PAGE_SIZE) == NULL) {
@@ -508,7 +508,8 @@ static const struct rule rules[] = {
      "The hypervisor's memory is RAM of the board, and nobody has reserved it.",
      "pages", prove_place, ARCH_BOTH},
     {"hv-stacks",
-     "Every core has a stack of its own, and the page under each stack is unmapped in every map of the hypervisor.",
+     "Every core, and every vcpu of a pool, has a stack of its own, and the page under each stack is unmapped in every map of "
+     "the hypervisor.",
      "stacks", prove_stacks, ARCH_BOTH},
     {"hv-extent",
      "The main map reaches the hypervisor's memory, its UART and the interrupt controller (x86: and the trampoline), "

@@ -54,6 +54,24 @@ static void each_pc_array(const struct world *world, struct proof *proof,
     }
 }
 
+/* Calls `prove` for the pools and every array of theirs. */
+static void each_pool_array(const struct world *world, struct proof *proof,
+                            void (*prove)(const struct world *, struct proof *, const void *, uint64_t, const char *))
+{
+    if (world->pool_count != 0) {
+        prove(world, proof, world->layout.pools, world->pool_count * sizeof(struct layout_pool), "layout.pools");
+    }
+    for (uint32_t i = 0; i < world->pool_count; i++) {
+        const struct layout_pool *raw = &world->pools[i].raw;
+
+        prove(world, proof, raw->cpus, raw->cpu_count * sizeof(raw->cpus[0]), "cores of a pool");
+        prove(world, proof, raw->servers, raw->server_count * sizeof(raw->servers[0]), "servers of a pool");
+        if (raw->window_count != 0) {
+            prove(world, proof, raw->windows, raw->window_count * sizeof(raw->windows[0]), "windows of a pool");
+        }
+    }
+}
+
 static void prove_read_only(const struct world *world, struct proof *proof)
 {
     const struct layout *facts = &world->layout;
@@ -64,7 +82,7 @@ static void prove_read_only(const struct world *world, struct proof *proof)
         prove_string(world, proof, world->devices[i].name, "a device's name");
     }
     prove_range(world, proof, (const void *)(uintptr_t)world->layout_pa, sizeof(*facts), "layout");
-    prove_range(world, proof, facts->cpus, facts->cpu_count * sizeof(facts->cpus[0]), "layout.cpus");
+    prove_range(world, proof, facts->cpus, world->entry_count * sizeof(facts->cpus[0]), "layout.cpus");
     prove_range(world, proof, facts->partitions, facts->partition_count * sizeof(facts->partitions[0]),
                 "layout.partitions");
     if (facts->device_count != 0) {
@@ -82,6 +100,10 @@ static void prove_read_only(const struct world *world, struct proof *proof)
             prove_range(world, proof, raw->images, raw->image_count * sizeof(raw->images[0]), "images");
         }
     }
+    for (uint32_t i = 0; i < world->pool_count; i++) {
+        prove_string(world, proof, world->pools[i].raw.name, "a pool's name");
+    }
+    each_pool_array(world, proof, prove_range);
     if (is_x86(world)) {
         each_pc_array(world, proof, prove_range);
     }
@@ -102,7 +124,7 @@ static void prove_within(struct proof *proof, const void *pointer, uint64_t size
     }
 }
 
-static void prove_pc_within(const struct world *world, struct proof *proof, const void *pointer, uint64_t size,
+static void prove_array_within(const struct world *world, struct proof *proof, const void *pointer, uint64_t size,
                             const char *what)
 {
     struct range summed = {.what = what};
@@ -120,7 +142,7 @@ static void prove_summed(const struct world *world, struct proof *proof, uint64_
 
     prove_within(proof, (const void *)(uintptr_t)world->layout_pa, sizeof(*facts), &summed);
     summed.what = "an array of the layout";
-    prove_within(proof, facts->cpus, facts->cpu_count * sizeof(facts->cpus[0]), &summed);
+    prove_within(proof, facts->cpus, world->entry_count * sizeof(facts->cpus[0]), &summed);
     prove_within(proof, facts->partitions, facts->partition_count * sizeof(facts->partitions[0]), &summed);
     prove_within(proof, facts->devices, facts->device_count * sizeof(facts->devices[0]), &summed);
     for (uint32_t i = 0; i < world->part_count; i++) {
@@ -130,8 +152,9 @@ static void prove_summed(const struct world *world, struct proof *proof, uint64_
         prove_within(proof, raw->memory, raw->memory_count * sizeof(raw->memory[0]), &summed);
         prove_within(proof, raw->images, raw->image_count * sizeof(raw->images[0]), &summed);
     }
+    each_pool_array(world, proof, prove_array_within);
     if (is_x86(world)) {
-        each_pc_array(world, proof, prove_pc_within);
+        each_pc_array(world, proof, prove_array_within);
     }
 }
 

@@ -93,6 +93,10 @@ static uint64_t unit_size(const struct source *source, const yaml_node_t *node, 
         {"MiB", UINT64_C(1) << 20},
         {"GiB", UINT64_C(1) << 30},
         {"TiB", UINT64_C(1) << 40},
+        {"ns", 1},
+        {"us", 1000},
+        {"ms", 1000000},
+        {"s", 1000000000},
     };
 
     while (*unit == ' ') {
@@ -103,10 +107,10 @@ static uint64_t unit_size(const struct source *source, const yaml_node_t *node, 
             return units[i].size;
         }
     }
-    unusable("%s:%" PRIu32 ": '%s' is no unit of size", source->file, line_of(node), unit);
+    unusable("%s:%" PRIu32 ": '%s' is no unit of size or time", source->file, line_of(node), unit);
 }
 
-/* "64 MiB", "0x4000_0000", "1.5 GiB" */
+/* "64 MiB", "0x4000_0000", "1.5 GiB"; "2 ms" in nanoseconds */
 static uint64_t quantity(const struct source *source, const yaml_node_t *node)
 {
     const char *written = scalar(source, node);
@@ -134,7 +138,7 @@ static uint64_t quantity(const struct source *source, const yaml_node_t *node)
     if (value > UINT64_MAX / unit) {
         unusable("%s:%" PRIu32 ": '%s' is too large", source->file, line_of(node), written);
     }
-    return value * unit + (uint64_t)(fraction * (double)unit);
+    return value * unit + (uint64_t)(fraction * (double)unit + 0.5);
 }
 
 /* ---------------------------------------------------------------- one partition */
@@ -145,10 +149,47 @@ static void add_cpu(struct spec_partition *part, uint64_t cpu)
     part->cpus[part->cpu_count++] = (uint32_t)cpu;
 }
 
+/* The number of a key, or what it is without the key. */
+static uint64_t number_or(struct source *source, const yaml_node_t *node, const char *key, uint64_t otherwise)
+{
+    const yaml_node_t *value = member(source, node, key);
+
+    return value != NULL ? quantity(source, value) : otherwise;
+}
+
+static bool is_true(struct source *source, const yaml_node_t *node, const char *key)
+{
+    const yaml_node_t *value = member(source, node, key);
+
+    return value != NULL && strcmp(scalar(source, value), "true") == 0;
+}
+
+/* {pool: NAME, budget: 2 ms, period: 10 ms} */
+static void read_pool_use(struct source *source, struct spec_partition *part, const yaml_node_t *node)
+{
+    const yaml_node_t *pool = member(source, node, "pool");
+
+    if (pool == NULL) {
+        unusable("%s:%" PRIu32 ": cpus: a list of numbers or a pool is expected", source->file, line_of(node));
+    }
+    part->pool = text("%s", scalar(source, pool));
+    part->budget_ns = number_or(source, node, "budget", 0);
+    part->period_ns = number_or(source, node, "period", 0);
+    part->vcpu_count = (uint32_t)number_or(source, node, "vcpus", 1);
+    part->has_core = member(source, node, "core") != NULL;
+    part->core = (uint32_t)number_or(source, node, "core", 0);
+    part->has_extra = member(source, node, "extra-time") != NULL;
+    part->extra = is_true(source, node, "extra-time");
+}
+
 static void read_cpus(struct source *source, struct spec_partition *part, const yaml_node_t *node)
 {
     if (node->type == YAML_SCALAR_NODE) {
         add_cpu(part, quantity(source, node));
+        return;
+    }
+    if (node->type == YAML_MAPPING_NODE) {
+        read_pool_use(source, part, node);
         return;
     }
     if (node->type != YAML_SEQUENCE_NODE) {
@@ -262,6 +303,7 @@ static void read_partition(struct source *source, struct spec *spec, const yaml_
         unusable("%s:%" PRIu32 ": partition %s: cpus or memory missing", source->file, part.line, part.name);
     }
     read_cpus(source, &part, cpus);
+    part.vcpu_count = part.pool != NULL ? part.vcpu_count : (uint32_t)part.cpu_count;
     read_memory(source, &part, memory);
     if (devices != NULL) {
         read_devices(source, &part, devices);
@@ -275,6 +317,74 @@ static void read_partition(struct source *source, struct spec *spec, const yaml_
                                                                        : LAYOUT_FAULT_STOP;
     spec->partitions = grow(spec->partitions, sizeof(part), spec->partition_count, &spec->partition_room);
     spec->partitions[spec->partition_count++] = part;
+}
+
+/* ---------------------------------------------------------------- pools */
+
+static void read_window(struct source *source, struct spec_pool *pool, uint32_t cpu, const yaml_node_t *node)
+{
+    const yaml_node_t *partition = member(source, node, "partition");
+    struct spec_window window = {.cpu = cpu, .line = line_of(node)};
+
+    if (partition == NULL) {
+        unusable("%s:%" PRIu32 ": a window without a partition", source->file, line_of(node));
+    }
+    window.partition = text("%s", scalar(source, partition));
+    window.vcpu = (uint32_t)number_or(source, node, "vcpu", 0);
+    window.start_ns = number_or(source, node, "start", 0);
+    window.length_ns = number_or(source, node, "length", 0);
+    pool->windows = grow(pool->windows, sizeof(window), pool->window_count, &pool->window_room);
+    pool->windows[pool->window_count++] = window;
+}
+
+/* {CPU: [{partition: NAME, start: 0 ms, length: 5 ms}, ...], ...} */
+static void read_windows(struct source *source, struct spec_pool *pool, const yaml_node_t *node)
+{
+    if (node == NULL || node->type != YAML_MAPPING_NODE) {
+        return;
+    }
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+        uint32_t cpu = (uint32_t)quantity(source, node_at(source, pair->key));
+        const yaml_node_t *list = node_at(source, pair->value);
+
+        if (list->type != YAML_SEQUENCE_NODE) {
+            unusable("%s:%" PRIu32 ": a list of windows is expected", source->file, line_of(list));
+        }
+        for (yaml_node_item_t *item = list->data.sequence.items.start; item < list->data.sequence.items.top; item++) {
+            read_window(source, pool, cpu, node_at(source, *item));
+        }
+    }
+}
+
+static void read_pool(struct source *source, struct spec *spec, const yaml_node_t *name, const yaml_node_t *node)
+{
+    struct spec_pool pool = {.name = text("%s", scalar(source, name)), .line = line_of(name)};
+    const yaml_node_t *cpus = member(source, node, "cpus");
+
+    if (cpus == NULL || cpus->type != YAML_SEQUENCE_NODE) {
+        unusable("%s:%" PRIu32 ": pool %s: a list of cpus is expected", source->file, pool.line, pool.name);
+    }
+    for (yaml_node_item_t *item = cpus->data.sequence.items.start; item < cpus->data.sequence.items.top; item++) {
+        pool.cpus = grow(pool.cpus, sizeof(pool.cpus[0]), pool.cpu_count, &pool.cpu_room);
+        pool.cpus[pool.cpu_count++] = (uint32_t)quantity(source, node_at(source, *item));
+    }
+    pool.arinc653 = is_word(source, node, "scheduler", "arinc653");
+    pool.global = is_word(source, node, "placement", "global");
+    pool.extra = is_true(source, node, "extra-time");
+    pool.frame_ns = number_or(source, node, "frame", 0);
+    read_windows(source, &pool, member(source, node, "windows"));
+    spec->pools = grow(spec->pools, sizeof(pool), spec->pool_count, &spec->pool_room);
+    spec->pools[spec->pool_count++] = pool;
+}
+
+static void read_pools(struct source *source, struct spec *spec, const yaml_node_t *node)
+{
+    if (node == NULL || node->type != YAML_MAPPING_NODE) {
+        return;
+    }
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+        read_pool(source, spec, node_at(source, pair->key), node_at(source, pair->value));
+    }
 }
 
 void spec_load(struct spec *spec, const char *name)
@@ -298,6 +408,7 @@ void spec_load(struct spec *spec, const char *name)
     if (spec->partition_count == 0) {
         unusable("%s: no partition", name);
     }
+    read_pools(&source, spec, member(&source, root, "pools"));
     yaml_document_delete(&source.document);
 }
 

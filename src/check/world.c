@@ -9,6 +9,7 @@
 #define MAX_LEAVES  256u
 #define MAX_MSRS    4096u
 #define MAX_OUTS    256u
+#define MAX_WINDOWS 65536u
 
 static uint64_t address_of(const void *pointer)
 {
@@ -67,7 +68,9 @@ static bool counts_sane(const struct world *world, struct proof *proof)
     const struct layout *facts = &world->layout;
     bool pc = is_x86(world);
 
-    if (facts->cpu_count == 0 || facts->cpu_count > LAYOUT_MAX_CPUS || facts->partition_count == 0 ||
+    if (facts->cpu_count == 0 || facts->cpu_count > LAYOUT_MAX_CPUS ||
+        facts->slot_count > LAYOUT_MAX_CPUS - facts->cpu_count || facts->pool_count > LAYOUT_MAX_POOLS ||
+        facts->partition_count == 0 ||
         facts->partition_count > LAYOUT_MAX_PARTITIONS || facts->device_count > MAX_DEVICES ||
         (pc ? !pc_sane(&facts->pc) : facts->gic.redist_count > 4) || facts->uart.init_count > 4 ||
         facts->uart.rx_on_count > 2 || facts->uart.tx_pre_count > 2) {
@@ -130,6 +133,42 @@ static bool read_parts(struct world *world, struct proof *proof)
     return good;
 }
 
+static bool read_pool(struct world *world, struct proof *proof, struct pool *pool)
+{
+    const struct layout_pool *raw = &pool->raw;
+
+    pool->name = elf_string(&world->elf, address_of(raw->name));
+    if (pool->name == NULL || raw->cpu_count == 0 || raw->cpu_count > LAYOUT_MAX_CPUS || raw->server_count == 0 ||
+        raw->server_count > LAYOUT_MAX_SERVERS || raw->window_count > MAX_WINDOWS ||
+        raw->scheduler > LAYOUT_ARINC653) {
+        violate(proof, "pool %s: its name, a count or its scheduler is out of bounds",
+                pool->name != NULL ? pool->name : "?");
+        return false;
+    }
+    pool->cpus = copy_array(world, proof, raw->cpus, raw->cpu_count, sizeof(pool->cpus[0]), "cores of a pool");
+    pool->servers = copy_array(world, proof, raw->servers, raw->server_count, sizeof(pool->servers[0]), "servers");
+    pool->windows = raw->window_count != 0 ? copy_array(world, proof, raw->windows, raw->window_count,
+                                                        sizeof(pool->windows[0]), "windows")
+                                           : alloc(0);
+    return pool->cpus != NULL && pool->servers != NULL && pool->windows != NULL;
+}
+
+static bool read_pools(struct world *world, struct proof *proof)
+{
+    uint32_t count = world->layout.pool_count;
+    struct layout_pool *raw =
+        count != 0 ? copy_array(world, proof, world->layout.pools, count, sizeof(raw[0]), "pools") : NULL;
+    bool good = true;
+
+    world->pools = alloc(count * sizeof(world->pools[0]));
+    for (uint32_t i = 0; i < count && raw != NULL; i++) {
+        world->pools[i].raw = raw[i];
+        good = read_pool(world, proof, &world->pools[i]) && good;
+    }
+    world->pool_count = good ? count : 0;
+    return good && (count == 0 || raw != NULL);
+}
+
 /* Arrays that only an x86 layout has; an empty one may be anywhere. */
 static bool read_pc(struct world *world, struct proof *proof)
 {
@@ -175,11 +214,12 @@ bool world_read_layout(struct world *world, struct proof *proof)
     if (!read_header(world, proof) || !counts_sane(world, proof)) {
         return false;
     }
-    world->cpus = copy_array(world, proof, facts->cpus, facts->cpu_count, sizeof(world->cpus[0]), "cpus");
+    world->entry_count = facts->cpu_count + facts->slot_count;
+    world->cpus = copy_array(world, proof, facts->cpus, world->entry_count, sizeof(world->cpus[0]), "cpus");
     world->devices = facts->device_count != 0 ? copy_array(world, proof, facts->devices, facts->device_count,
                                                            sizeof(world->devices[0]), "devices")
                                               : alloc(0);
-    if (world->cpus == NULL || world->devices == NULL || !read_parts(world, proof) ||
+    if (world->cpus == NULL || world->devices == NULL || !read_parts(world, proof) || !read_pools(world, proof) ||
         (is_x86(world) && !read_pc(world, proof))) {
         return false;
     }
