@@ -175,6 +175,14 @@ static void refill(struct sched_server *server, uint64_t now)
     server->debt = 0;
 }
 
+/* A running server's period has ended on the way: from there on it pays out of the new budget. */
+static void pass_deadline(struct sched_server *server, uint64_t now)
+{
+    charge(server, server->deadline);
+    refill(server, now);
+    server->on_extra = server->on_extra && !has_budget(server);
+}
+
 /* The end of the period of a server that is awake. It may be running, on any core of the group. */
 static void replenish(struct sched *sched, uint32_t index, uint64_t now)
 {
@@ -182,9 +190,7 @@ static void replenish(struct sched *sched, uint32_t index, uint64_t now)
     struct sched_group *group = group_of_server(sched, index);
 
     if (server->on != SCHED_IDLE) {
-        charge(server, server->deadline);
-        refill(server, now);
-        server->on_extra = server->on_extra && !has_budget(server);  /* from here on it pays */
+        pass_deadline(server, now);
     } else {
         dequeue(sched, index);
         refill(server, now);
@@ -299,8 +305,7 @@ static void charge_core(struct sched *sched, uint32_t core, uint64_t now)
     if (sched->running[core] != SCHED_IDLE) {
         server = &sched->server[sched->running[core]];
         if (now >= server->deadline) {  /* it fell asleep, and has no timer for that */
-            charge(server, server->deadline);
-            refill(server, now);
+            pass_deadline(server, now);
         }
         charge(server, now);
         server->on_extra = !has_budget(server);
