@@ -234,8 +234,10 @@ static void prove_load(const struct world *world, struct proof *proof)
         }
         for (uint32_t i = 0; i < pool->raw.cpu_count; i++) {
             if (load[i] > WHOLE) {
+                uint64_t percent = (load[i] * 10000 + WHOLE - 1) / WHOLE;
+
                 violate(proof, "core %" PRIu32 " of pool %s is asked for %" PRIu64 ".%02" PRIu64 " %% of its time", i,
-                        pool->name, load[i] * 100 / WHOLE, load[i] * 10000 / WHOLE % 100);
+                        pool->name, percent / 100, percent % 100);
             }
         }
         if (all > pool->raw.cpu_count * WHOLE) {

@@ -18,8 +18,10 @@ from planter_x86 import PcImage  # noqa: E402
 REPO = Path(__file__).resolve().parents[2]
 HERE = REPO / "tests/check/fixture"
 HERE_X86 = REPO / "tests/check/fixture_x86"
+HERE_POOLS = REPO / "tests/check/fixture_pools"
 OUT = REPO / "build/test/check"
 VENDORS = ("svm", "vmx")
+FEATURES = "CONFIG_POOLS=y\nCONFIG_ARINC653=y\n"    # what the fixtures for ARM64 use
 CROSS = {"arm64": os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-"), "x86": "x86_64-linux-gnu-"}
 WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef "
             "-Wwrite-strings -Werror").split()
@@ -66,7 +68,7 @@ def generate(config: Path, folder: Path, vendor: str = "") -> None:
     must(f"{CROSS[arch]}gcc", "-c", (HERE_X86 if vendor else HERE) / "core.S", "-o", folder / "core0.o")
     must(f"{CROSS[arch]}ld", "-r", folder / "core0.o", "-o", folder / "core.o")
     (folder / "payload.bin").write_bytes(b"\xd5\x03\x20\x1f" * 1250)
-    (folder / "kconfig").write_text({"svm": "CONFIG_X86=y\n", "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\n"}.get(vendor, ""))
+    (folder / "kconfig").write_text({"svm": "CONFIG_X86=y\n", "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\n"}.get(vendor, FEATURES))
     plan = "import sys; sys.path.insert(0, 'scripts'); from hvgen import config, generate; " \
            "found = config.load(sys.argv[1], sys.argv[2], '.', sys.argv[2] + '/kconfig'); " \
            "generate.generate(found.plan, sys.argv[2] + '/core.o', sys.argv[2], (), found.made_files())"
@@ -125,6 +127,14 @@ def checker(program: Path) -> Checker:
     generate(HERE, OUT / "good")
     link(OUT / "good")
     return Checker(program, OUT / "good", HERE)
+
+
+@pytest.fixture(scope="session")
+def pools(program: Path) -> Checker:
+    """The same with cores that are shared."""
+    generate(HERE_POOLS, OUT / "good-pools")
+    link(OUT / "good-pools")
+    return Checker(program, OUT / "good-pools", HERE_POOLS)
 
 
 @pytest.fixture(scope="session", params=VENDORS)
