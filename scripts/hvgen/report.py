@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Mapping, Sequence
 
+from . import schedule_view
 from .model import Plan, PlanPartition, Region
+from .schedule import percent
+from .system_pools import time_text
 from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
                    memory_rows, owner_name, port_rows, size_text)
 
@@ -52,7 +55,7 @@ class Facts:
 
 def html(plan: Plan, facts: Facts = Facts()) -> str:
     body = [_head(plan, facts), _notes(plan), "<h2>Memory</h2>", memory_svg(plan), _memory_table(plan),
-            "<h2>Cores</h2>", cores_svg(plan), "<h2>Devices and interrupts</h2>", lines_svg(plan), _irq_table(plan),
+            "<h2>Cores</h2>", cores_svg(plan), _shared(plan), "<h2>Devices and interrupts</h2>", lines_svg(plan), _irq_table(plan),
             _device_table(plan), _port_table(plan), _dropped(plan, facts)]
     title = escape(f"{plan.system.name} on {plan.hardware.name}")
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
@@ -204,6 +207,22 @@ def cores_svg(plan: Plan) -> str:
             if "console" in r.note:
                 shapes.append(text(x + wide - 9, y + 18, "\u2328", kind, "end"))
     return svg((len(rows) + across - 1) // across * 76 + 4, shapes, "Cores and their owners")
+
+
+def _shared(plan: Plan) -> str:
+    """Time lines of pools, with what each vcpu was given."""
+    parts = ["<h2>Shared cores</h2>"] if plan.pools else []
+    for pool in plan.pools:
+        seen = schedule_view.view(plan, pool)
+        said = [schedule_view.core_text(seen, number) for number in range(len(seen.cores))]
+        much = ("one hyperperiod" if seen.whole else "the beginning") + ", everybody always ready"
+        words = f"{'; '.join(said)}. Kept: {seen.test}. Shown: {'one frame' if pool.windows else much}."
+        rows = [(chip(r.partition) + escape(r.name), "any" if r.core is None else str(seen.cpus[r.core]), escape(time_text(r.budget)),
+                 escape(time_text(r.period)), escape(percent(r.load)), escape("" if pool.windows else time_text(r.gap)),
+                 "extra time" if r.extra else "") for r in seen.rows]
+        parts += [schedule_view.svg(plan, seen, FILLS), f"<p>{escape(words)}</p>",
+                  _folded("as a table", _table(("vcpu", "core", "budget", "period", "share", "waits at most", ""), rows))]
+    return "\n".join(parts)
 
 
 # ---------------------------------------------------------------- devices and interrupts

@@ -162,7 +162,8 @@ def _less(tasks: Sequence[Task], shares: Sequence[Fraction], excess: Fraction) -
     budget = tasks[number].budget - -(-excess * tasks[number].period // 1)
     said = f"take away {percent(excess)}"
     if budget >= 10_000:
-        said += f": for example, {tasks[number].name} with a budget of {int(budget) // 1000} us in place of {tasks[number].budget // 1000} us"
+        said += (f": for example, {tasks[number].name} with a budget of {int(budget) // 1000} us in place of "
+                 f"{tasks[number].budget // 1000} us")
     return said
 
 

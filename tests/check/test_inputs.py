@@ -33,7 +33,7 @@ SYSTEM = [
     ("fixed_guest", ("memory: 64 MiB", "memory: {size: 64 MiB, guest: 0x80000000}"), {"memory-place"}, "fixes 0x80000000"),
     ("alignment", ("alignment: 2 MiB", "alignment: 1 GiB"), {"memory-place"}, "is not aligned"),
     ("unprotected_dma", ("devices: [uart1]", "devices: [{device: uart1, dma: unprotected}]"), {"memory-place"}, "unprotected DMA"),
-    ("more_cpus", ("cpus: [0, 1]", "cpus: [0, 1, 2]"), {"cpu-given"}, "gives it 3 CPUs"),
+    ("more_cpus", ("cpus: [0, 1]", "cpus: [0, 1, 2]"), {"cpu-given"}, "gives it 3"),
     ("other_cpu", ("cpus: [3]", "cpus: [2]"), {"cpu-given"}, "gives it CPU 2"),
     ("unknown_cpu", ("cpus: [3]", "cpus: [4]"), {"cpu-given"}, "the board has no CPU 4"),
     ("device_taken_back", ("devices: [uart1]", "devices: []"), {"device-foreign", "interrupt-given", "layout-devices"}, "serial@9040000"),
