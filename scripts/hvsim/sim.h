@@ -25,6 +25,7 @@ struct set {
     const char *name;               /* of a case, or NULL */
     uint32_t    count, cores;
     bool        global, windows;
+    bool        lenient;            /* a server has its budget only if it is ready from the beginning of a period */
     uint64_t    overhead;           /* decisions are late by up to so much */
     uint64_t    frame;              /* windows */
     uint32_t    window_count, events;
@@ -50,8 +51,8 @@ struct wish {
 void make_set(struct set *set, const struct wish *wish);
 bool make_case(struct set *set, uint32_t number);
 
-/* True if each server gets its budget in each period in which it is ready from the beginning. */
-bool schedulable(const struct set *set);
+/* True if each server gets its budget in each period, or at least (lenient) if it is ready from the beginning. */
+bool schedulable(struct set *set);
 
 /* How much has been looked at, over all sets: decisions; periods that had to have their budget. */
 struct tally {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RTDS: deferrable servers under earliest deadline first (Strosnider, Lehoczky and Sha 1995; Ghazalie and
- * Baker 1995). A server that is awake has the end of its period in the timers, when its budget is full
- * again; one that sleeps keeps what is left and finds out on waking how many periods have passed. Each
+ * Baker 1995), with what a server that wakes late in its period may still use kept in proportion, as constant
+ * bandwidth servers have it (Abeni and Buttazzo 1998): then utilisation alone says whether all get their budgets.
+ * A server that is awake has the end of its period in the timers, when its budget is full again; one that sleeps
+ * keeps what is left and finds out on waking how many periods have passed. Each
  * operation costs O(log n) for n servers of the group, and O(log n) more for each period that ends with it;
  * picking a core to disturb looks at all cores.
  *
@@ -199,16 +201,32 @@ static void replenish(struct sched *sched, uint32_t index, uint64_t now)
     heap_down(sched, &group->timers, server->timer_place - 1u, TIMER);
 }
 
+/*
+ * Having slept, it keeps as much of its budget as the rest of its period is worth, or as if it had been busy all
+ * the while: no more than its utilisation in any interval, whatever it does, so that others are not held up.
+ */
+static void forfeit(struct sched_server *server, uint64_t now)
+{
+    uint64_t slept = now - server->started, rest = (server->deadline - now) * server->bandwidth / SCHED_WHOLE;
+    uint64_t busy = server->left > slept ? server->left - slept : 0, keeps = busy > rest ? busy : rest;
+
+    server->left = keeps < server->left ? keeps : server->left;
+}
+
+/* Its time to wake may be past, and nobody has seen to it: that is when it woke. */
 static void wake(struct sched *sched, uint32_t index, uint64_t now)
 {
     struct sched_server *server = &sched->server[index];
+    uint64_t since = server->wake_at > server->started ? server->wake_at : server->started;
 
     set_timer(sched, index, false);
     server->awake = true;
     if (server->on == SCHED_IDLE) {
-        if (now >= server->deadline) {
-            refill(server, now);
+        since = since < now ? since : now;
+        if (since >= server->deadline) {
+            refill(server, since);
         }
+        forfeit(server, since);
         enqueue(sched, index);
     }
     set_timer(sched, index, true);
@@ -399,6 +417,7 @@ void sched_add(struct sched *sched, const struct sched_params *params, uint64_t 
     server->deadline = now + params->period;
     server->left = params->budget;
     server->debt = 0;
+    server->bandwidth = params->period != 0 ? params->budget * SCHED_WHOLE / params->period : 0;
     server->started = now;
     server->wake_at = SCHED_NEVER;
     server->on = SCHED_IDLE;
@@ -436,8 +455,12 @@ uint64_t sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t
     if (has_windows(sched)) {
         return sched_windows_sleep(sched, index, wake_at);
     }
+    if (!server->awake && server->wake_at <= now) {
+        wake(sched, index, now);  /* it had woken, and no core has seen to it */
+    }
     if (server->on == SCHED_IDLE) {
         dequeue(sched, index);
+        server->started = server->awake ? now : server->started;
     } else {
         if (server->awake && now >= server->deadline) {
             replenish(sched, index, now);  /* what it used since is of the new budget */

@@ -48,10 +48,15 @@ FAULTS = {
     "overruns are paid twice": ("server->debt += used - server->left;", "server->debt += 2u * (used - server->left);"),
     "a debt is never paid": ("server->left = budget - debt;", "server->left = budget;"),
     "the period begins with the wake-up": ("server->deadline += periods * period;", "server->deadline = now + period;"),
+    "sleepers keep everything": ("server->left = keeps < server->left ? keeps : server->left;", ""),
+    "sleepers keep nothing": ("busy > rest ? busy : rest", "0"),
+    "sleepers lose what they slept": ("busy > rest ? busy : rest", "busy"),
+    "a sleeper's time runs from its last turn": ("server->started = server->awake ? now : server->started;", ""),
+    "a wake-up counts when it is seen": ("since = since < now ? since : now;", "since = now;"),
     "a heap that only sinks": ("        heap_up(sched, heap, place, kind);\n        heap_down", "        heap_down"),
     "a heap that only rises": ("        heap_down(sched, heap, place, kind);\n    }", "    }"),
     "the new period waits in the old place": ("    heap_down(sched, &group->timers, server->timer_place - 1u, TIMER);\n", ""),
-    "time since the deadline is free": ("            pass_deadline(server, now);\n", "            charge(server, now); refill(server, now);\n"),
+    "time since the deadline is free": ("    charge(server, server->deadline);", "    charge(server, now);"),
     "sleep is not noticed": ("           (server->on != SCHED_IDLE ? UINT64_C(1) << server->on : 0);", "           0;"),
 }
 WINDOW_FAULTS = {

@@ -15,6 +15,7 @@
 #define SCHED_IDLE         UINT32_MAX  /* no server */
 #define SCHED_ANY_CORE     UINT32_MAX  /* global EDF: all servers of a pool, or none */
 #define SCHED_NEVER        UINT64_MAX
+#define SCHED_WHOLE        (UINT64_C(1) << 24)  /* of a core */
 
 /* core: the server's, or SCHED_ANY_CORE. extra: it gets time that nobody with a budget wants. */
 struct sched_params {
@@ -28,7 +29,8 @@ struct sched_server {
     uint64_t deadline;       /* end of its period, when the budget is full again */
     uint64_t left;           /* of its budget */
     uint64_t debt;           /* what it has had beyond its budget, to be taken off the next */
-    uint64_t started;        /* running: since when it has not been charged */
+    uint64_t bandwidth;      /* budget / period, in 1 / SCHED_WHOLE */
+    uint64_t started;        /* running: since when it has not been charged; asleep: since when */
     uint64_t wake_at;        /* asleep */
     uint32_t on;             /* core that it runs on, or SCHED_IDLE */
     bool     awake, on_extra;
@@ -74,7 +76,13 @@ struct sched {
 /* An empty scheduler for `core_count` cores, all idle. */
 void sched_init(struct sched *sched, uint32_t core_count);
 
-/* One more server, asleep; they are numbered in the order of calls. Its periods begin at `now`. */
+/*
+ * One more server, asleep; they are numbered in the order of calls. Its periods begin at `now`. In each it may use
+ * its budget; what it has had beyond, as a decision came late, comes off the next. Having slept, it keeps of its
+ * budget what the rest of the period is worth, (deadline - now) x budget / period, or all but the time asleep,
+ * whichever is more. If budget / period add up to at most 1 on a core, a server that is awake has had what it may
+ * use when its period ends, and never waits longer than 2 x (period - budget).
+ */
 void sched_add(struct sched *sched, const struct sched_params *params, uint64_t now);
 
 /*
