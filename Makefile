@@ -74,7 +74,7 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-
 # ---------------------------------------------------------------- targets for people
 
 .PHONY: help all image run smoke test test-long bench setup fetch menuconfig defconfig savedefconfig olddefconfig \
-        check show report lint unit gen reject checker system clean distclean compile_commands FORCE
+        check show schedule report lint unit gen reject checker system clean distclean compile_commands FORCE
 
 help:
 	@echo 'Bulkhead: from a devicetree and a YAML file to isolated partitions.'
@@ -88,7 +88,7 @@ help:
 	@echo
 	@echo '  make all             bulkhead.elf, .bin, .itb, plan.json, report.html into O   (also: image)'
 	@echo '  make check           only check system.yaml, no build'
-	@echo '  make show            draw the plan: memory, cores, interrupts'
+	@echo '  make show            draw the plan: memory, cores, interrupts   (also: schedule, of shared cores)'
 	@echo '  make menuconfig      choose the code (also: defconfig savedefconfig olddefconfig)'
 	@echo '  make setup fetch     packages; the demo'"'"'s Linux (both happen by themselves when needed)'
 	@echo '  make clean           remove O;   make distclean: remove build/ and .cache/'
@@ -266,7 +266,7 @@ $(O)/compile_commands.json: src/objects.mk $(O)/obj/command scripts/compile-comm
 
 # ---------------------------------------------------------------- looking, running, testing
 
-check show: $(guests-y) | $(SETUP) $(NEEDS_LINUX)
+check show schedule: $(guests-y) | $(SETUP) $(NEEDS_LINUX)
 	@$(WITH_LINUX) scripts/bulkhead $@ $(CONFIG) -O $(O)
 
 run: all | $(CACHE)/setup-run.stamp

@@ -97,9 +97,9 @@ def judge(tasks: Sequence[Task], core_count: int, placement: str = "partitioned"
           names: Sequence[str] = ()) -> Verdict:
     """names: of the cores, for people."""
     labels = tuple(names) or tuple(f"core {n}" for n in range(core_count))
-    shares = loads(tasks, switch_ns, len(tasks) <= core_count and (placement == "global" or core_count == 1))
-    total = sum(shares, Fraction(0))
-    if total > core_count:
+    spread = placement == "global" or core_count == 1
+    shares = loads(tasks, switch_ns, len(tasks) <= core_count if spread else True)    # on a core of its own, none is switched
+    if sum(shares, Fraction(0)) > core_count:
         return _too_much(tasks, shares, core_count, labels)
     if placement == "global":
         return _judge_global(tasks, shares, core_count, switch_ns)

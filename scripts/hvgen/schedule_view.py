@@ -100,6 +100,12 @@ def core_text(v: View, number: int) -> str:
 
 # ---------------------------------------------------------------- text
 
+def summary(plan: Plan) -> str:
+    """A line for each shared core."""
+    views = [view(plan, pool) for pool in plan.pools]
+    return "".join(f"  pool {v.pool.name}, {core_text(v, number)}\n" for v in views for number in range(len(v.cores)))
+
+
 def text(plan: Plan) -> str:
     if not plan.pools:
         return f"{plan.system.name}: no cores are shared\n"

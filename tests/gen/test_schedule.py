@@ -122,7 +122,9 @@ def test_switches_count() -> None:
 def test_a_server_alone_is_never_switched() -> None:
     assert judge(tasks((1000, 1000)), 1, "partitioned", 5).accepted
     assert judge(tasks((1000, 1000), (900, 1000)), 2, "partitioned", 5).accepted
+    assert judge(tasks((1000, 1000), (1000, 1000)), 2, "partitioned", 5).accepted
     assert judge(tasks((1000, 1000), (900, 1000)), 2, "global", 5).accepted
+    assert not judge(tasks((1000, 1000), (900, 1000), (100, 1000)), 2, "partitioned", 5).accepted
 
 
 # ---------------------------------------------------------------- several cores

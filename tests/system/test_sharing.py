@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configurations with shared cores, built and started: every scheduler and placement."""
+from __future__ import annotations
+
+from configs import hello, system
+from machine import board_arguments
+
+NO_PANIC = r"^bulkhead\| .*(?:PANIC|panic|halt)"
+
+
+def qemu(image):
+    return board_arguments("qemu-virt-arm64", cpu="cortex-a57", smp="8", m="4G") + ["-kernel", str(image.bin)]
+
+
+def alive(one, *names, tick=3):
+    for name in names:
+        one.ports[0].position = 0
+        one.expect(rf"^{name}\| hello: Bulkhead guest", 30, never=NO_PANIC)
+        one.expect(rf"^{name}\| tick {tick}", 30, never=NO_PANIC)
+
+
+def test_two_guests_and_linux_on_one_core(build, machine):
+    one = machine(qemu(build.folder("configs/rtds")))
+    alive(one, "control", "payload")
+    one.ports[0].position = 0
+    one.expect(r"^linux\| .*Linux is up: 1 CPUs", 90, never=NO_PANIC)
+    one.send("\x013", pause=0.01)
+    one.expect("input goes to linux", 10)
+    one.send("echo sum=$((6*7))\n", pause=0.01)
+    one.expect(r"sum=42", 20)
+
+
+def pooled(build, name, pools, **uses):
+    text = system(*(hello(use, name=part) for part, use in uses.items()))
+    return build.text(name, f"{text}\npools:\n{pools}", "CONFIG_POOLS=y\nCONFIG_ARINC653=y\n")
+
+
+def test_placed_on_two_cores(build, machine):
+    """By hand and by the generator, beside a partition with a core of its own that takes the console."""
+    one = machine(qemu(pooled(build, "placed", "  shared: {cpus: [2, 1]}\n", one="{pool: shared, budget: 6 ms, period: 10 ms}",
+                              two="{pool: shared, budget: 1 ms, period: 4 ms, core: 1}",
+                              three="{pool: shared, budget: 1 ms, period: 5 ms, vcpus: 2}", own="[0]")))
+    alive(one, "one", "two", "three", "own")
+    one.send("\x013", pause=0.01)
+    one.expect("input goes to three", 10)
+    one.send("cpu1\r", pause=0.01)
+    one.expect(r"second core here, mpidr 0x(80000001|1)\b", 20)
+
+
+def test_any_core(build, machine):
+    share = "{pool: wide, budget: 2 ms, period: 10 ms, extra-time: true}"
+    one = machine(qemu(pooled(build, "wide", "  wide: {cpus: [0, 1], placement: global}\n", one=share, two=share, three=share)))
+    alive(one, "one", "two", "three")
+
+
+def test_windows(build, machine):
+    pool = """  fixed:
+    cpus: [0, 1]
+    scheduler: arinc653
+    frame: 10 ms
+    windows:
+      0: [{partition: one, start: 0 ms, length: 4 ms}, {partition: two, start: 5 ms, length: 2 ms}]
+      1: [{partition: three, start: 0 ms, length: 5 ms}, {partition: three, vcpu: 1, start: 5 ms, length: 5 ms}]
+"""
+    one = machine(qemu(pooled(build, "windows", pool, one="{pool: fixed}", two="{pool: fixed}", three="{pool: fixed, vcpus: 2}")))
+    alive(one, "one", "two", "three")
+    one.send("\x013", pause=0.01)
+    one.expect("input goes to three", 10)
+    one.send("cpu1\r", pause=0.01)
+    one.expect(r"second core here", 20)
