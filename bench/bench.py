@@ -24,6 +24,8 @@ from typing import Mapping, Optional, Sequence
 
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 
+import decisions
+
 REPO = Path(__file__).resolve().parent.parent
 BASELINE = REPO / "bench/baseline.json"
 LIMIT_SECONDS = 120
@@ -160,9 +162,13 @@ ROWS_X86 = (
     Row("size-svm.lines", "source lines compiled for SVM, all", NONE, 6000),
 )
 
+# The scheduler alone, without a switch; nobody else publishes this.
+ROWS_DECISIONS = tuple(Row(key, title, NONE, None) for key, title in decisions.rows())
+
 TABLES = (Table(("Bao", "Jailhouse", "Xen"), "bare", ROWS_ARM64),
-          Table(("Jailhouse", "Xen PVH", "KVM"), "bare-x86", ROWS_X86))
-ROWS = (*ROWS_ARM64, *ROWS_X86)
+          Table(("Jailhouse", "Xen PVH", "KVM"), "bare-x86", ROWS_X86),
+          Table(NONE, "bare", ROWS_DECISIONS))
+ROWS = (*ROWS_ARM64, *ROWS_X86, *ROWS_DECISIONS)
 
 
 # ---------------------------------------------------------------- building and running
@@ -273,6 +279,10 @@ def collect() -> dict[str, int]:
         if run.config is None:
             check_bare(run.arch, found)
         figures.update({f"{run.name}.{name}": ticks for name, ticks in found.items()})
+    try:
+        figures.update(decisions.measure([ARM64.qemu, "-M", VIRT, "-m", "4G", *ARM64.machine, *COUNTED], ARM64.cross))
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        raise BenchError(str(error)) from None
     out = {run.name: output_of(run) for run in RUNS}
     # On a PC the firmware comes first: it takes as long before the probe alone.
     figures["svm.boot"] -= figures["bare-x86.boot"]
