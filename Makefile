@@ -83,7 +83,7 @@ help:
 	@echo '                       CONFIG=configs/demo-x86: the same on x86-64'
 	@echo '  make smoke           the same unattended: exit 0 when both guests answer'
 	@echo '  make test            all tests; parts: lint unit gen reject checker build system'
-	@echo '  make test-long       the system tests that take long: more models of CPUs under Bochs'
+	@echo '  make test-long       what takes long: a million simulated sets of vcpus, more models of CPUs under Bochs'
 	@echo '  make bench           exact instruction counts against the recorded baseline'
 	@echo
 	@echo '  make all             bulkhead.elf, .bin, .itb, plan.json, report.html into O   (also: image)'
