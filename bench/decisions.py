@@ -9,8 +9,9 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 FLAGS = ("-std=gnu11", "-O2", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-strict-aliasing",
-         "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-march=armv8-a", "-mgeneral-regs-only", "-mstrict-align", "-fpie", "-fvisibility=hidden", "-Isrc/include",
-         "-Iguests/common", "-Iguests/common/arm64", "-DGUEST_LINK_BASE=0x40080000")
+         "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-march=armv8-a", "-mgeneral-regs-only", "-mstrict-align",
+         "-fpie", "-fvisibility=hidden", "-Isrc/include", "-Iguests/common", "-Iguests/common/arm64",
+         "-DGUEST_LINK_BASE=0x40080000")
 LINK = ("-nostdlib", "-static-pie", "-Wl,--no-dynamic-linker", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,--gc-sections",
         "-Wl,-z,norelro", "-Wl,--no-warn-rwx-segments", "-Wl,--defsym=GUEST_LINK_BASE=0x40080000", "-T", "guests/common/arm64/guest.ld")
 
