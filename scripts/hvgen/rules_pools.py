@@ -13,6 +13,7 @@ from .system_pools import time_text
 MAX_POOLS = 4                          # LAYOUT_MAX_POOLS
 MAX_SERVERS = 64                       # LAYOUT_MAX_SERVERS
 MAX_CORES = 16                         # SCHED_MAX_CORES
+MAX_WINDOWS = 256                      # LAYOUT_MAX_WINDOWS
 MAX_ENTRIES = 64                       # LAYOUT_MAX_CPUS: cores and vcpus of pools
 
 
@@ -56,6 +57,10 @@ def pool_limit(case: Case) -> Iterator[Diagnostic]:
     if system.pools and total > MAX_ENTRIES:
         yield Diagnostic("POOL-LIMIT", system.pools[0].span, f"the system has {total} cores and vcpus of pools, a layout holds "
                          f"{MAX_ENTRIES}", fix="fewer vcpus in pools")
+    windows = [w for pool in system.pools for w in pool.windows]
+    if len(windows) > MAX_WINDOWS:
+        yield Diagnostic("POOL-LIMIT", windows[MAX_WINDOWS].span, f"this is window {MAX_WINDOWS + 1} of {len(windows)}, a layout holds "
+                         f"{MAX_WINDOWS} of all pools together", fix="fewer windows, or a shorter frame")
 
 
 def pool_direct(case: Case) -> Iterator[Diagnostic]:

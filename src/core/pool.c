@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Between the scheduler, which knows numbers and times only, and the threads of vcpus; see hv/pool.h. */
 #include <hv/arch.h>
+#include <hv/console.h>
 #include <hv/features.h>
 #include <hv/pool.h>
 #include <hv/sched.h>
@@ -62,6 +63,9 @@ static uint32_t add_windows(uint32_t index, uint32_t place, uint64_t now)
 {
     const struct layout_pool *config = &layout.pools[index];
 
+    if (config->window_count > LAYOUT_MAX_WINDOWS - place) {
+        panic("pool %s: more windows than there is room for", config->name);
+    }
     for (uint32_t i = 0; i < config->window_count; i++) {
         const struct layout_window *window = &config->windows[i];
         uint64_t start = arch_counts(window->start_ns), end = arch_counts(window->start_ns + window->length_ns);
