@@ -14,7 +14,7 @@ PcPartition = structure(
     ("irq_mode", U32), ("entry", U64), ("dtb", U64), ("vcpus", U64), ("memory", U64), ("images", U64), ("vcpu_count", U32),
     ("memory_count", U32), ("image_count", U32), ("on_fault", U32), ("sgi", U64 * 2), ("vuart_port", U64), ("vuart_line", U32),
     ("vuart_reserved", U32), ("ppi_mask", U32), ("yaml_line", U32), ("io_bitmap", U64), ("msr_bitmap", U64), ("lines", U64),
-    ("apic_ids", U64 * 8), ("reserved", U64 * 5), ("later", U64 * 5))
+    ("apic_ids", U64 * 8), ("reserved", U64 * 5), ("later", U64 * 6))
 PcCpu = structure("PcCpu", ("apic_id", U64), ("stack_top", U64), ("vmm", U64), ("partition", U16), ("vcpu", U16), ("reserved", U32))
 PcVcpu = structure("PcVcpu", ("vmpidr", U64), ("apic_id", U64), ("cpu", U32), ("reserved", U32))
 Pc = structure("Pc", ("ioapic", U64), ("ioapic_lines", U32), ("pit_line", U32), ("tsc_hz", U64), ("trampoline", U64), ("cpuid", U64),
@@ -28,7 +28,7 @@ PcLayout = structure("PcLayout", ("magic", U64), ("version", U32), ("cpu_count",
 Cpuid = structure("Cpuid", ("keep", U32 * 4), ("set", U32 * 4))
 Msr = structure("Msr", ("first", U32), ("last", U32), ("read", U32), ("write", U32), ("value", U64))
 Out = structure("Out", ("port", U16), ("width", U16), ("value", U32))
-assert (ctypes.sizeof(PcPartition), ctypes.sizeof(Pc), ctypes.sizeof(PcLayout)) == (312, 128, 408)
+assert (ctypes.sizeof(PcPartition), ctypes.sizeof(Pc), ctypes.sizeof(PcLayout)) == (320, 128, 408)
 
 P, RW, US, PWT, PCD, A, D, LARGE = (1 << n for n in range(8))
 NX = 1 << 63
