@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define CANONICAL (UINT64_C(1) << 47) /* x86: higher input addresses are negative ones */
+#define PC_REACH  (UINT64_C(2) << 30) /* x86: the code is linked for addresses of 31 bits */
 
 static void each_map(const struct world *world, struct proof *proof,
                      void (*prove)(const struct world *, struct proof *, const struct walk *))
@@ -203,6 +204,9 @@ static void prove_place(const struct world *world, struct proof *proof)
         violate(proof, "the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64 " is not made of pages", base, end - 1);
     }
     proof->checked += world->layout.hv_size / PAGE_SIZE;
+    if (is_x86(world) && end > PC_REACH) {
+        violate(proof, "the hypervisor's memory ends at 0x%" PRIx64 ", beyond the 2 GiB that its code can reach", end);
+    }
     if (ranges_gap(&world->board.memory, &gap, end) != 0) {
         violate(proof, "the hypervisor's memory 0x%" PRIx64 "..0x%" PRIx64 ": the board has no RAM at 0x%" PRIx64, base,
                 end - 1, gap);
@@ -505,7 +509,7 @@ static const struct rule rules[] = {
      "mapped, and nothing else is executable (x86: but the trampoline) or writable.",
      "runs of pages", prove_image, ARCH_BOTH},
     {"hv-place",
-     "The hypervisor's memory is RAM of the board, and nobody has reserved it.",
+     "The hypervisor's memory is RAM of the board, on x86 below 2 GiB, and nobody has reserved it.",
      "pages", prove_place, ARCH_BOTH},
     {"hv-stacks",
      "Every core, and every vcpu of a pool, has a stack of its own, and the page under each stack is unmapped in every map of "

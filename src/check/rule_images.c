@@ -176,8 +176,9 @@ static void prove_raw(const struct world *world, struct proof *proof, const stru
     prove_bytes(world, proof, part, base, bytes, size, part->spec->image);
 }
 
+/* `cleared`: the guest clears its .bss by itself, so zeros at the end of a segment need not be copied. */
 static void prove_elf(const struct world *world, struct proof *proof, const struct part *part, const uint8_t *bytes,
-                      size_t size)
+                      size_t size, bool cleared)
 {
     struct elf_guest guest = {0};
 
@@ -188,8 +189,12 @@ static void prove_elf(const struct world *world, struct proof *proof, const stru
     }
     prove_start(proof, part, guest.entry);
     for (size_t i = 0; i < guest.count; i++) {
-        prove_bytes(world, proof, part, guest.segments[i].base, guest.segments[i].bytes, guest.segments[i].size,
-                    part->spec->image);
+        struct segment *s = &guest.segments[i];
+
+        while (cleared && s->size != 0 && s->bytes[s->size - 1] == 0) {
+            s->size--;
+        }
+        prove_bytes(world, proof, part, s->base, s->bytes, s->size, part->spec->image);
     }
 }
 
@@ -213,14 +218,14 @@ static void prove_kernel(const struct world *world, struct proof *proof, const s
     }
 }
 
-/* A vmlinux is an ELF file; a bzImage holds one, compressed, which is not unpacked here. */
+/* A vmlinux is an ELF file, and clears its .bss (arch/x86/kernel/head64.c); a bzImage holds one, compressed, which is not unpacked here. */
 static void prove_pc_kernel(const struct world *world, struct proof *proof, const struct part *part,
                             const uint8_t *bytes, size_t size)
 {
     if (size >= BZIMAGE_MAGIC + 4 && memcmp(bytes + BZIMAGE_MAGIC, "HdrS", 4) == 0) {
         proof->checked += 4;
     } else {
-        prove_elf(world, proof, part, bytes, size);
+        prove_elf(world, proof, part, bytes, size, true);
     }
 }
 
@@ -272,7 +277,7 @@ static void prove_contents(const struct world *world, struct proof *proof)
         } else if (part->spec->kind == SPEC_RAW) {
             prove_raw(world, proof, part, bytes, size);
         } else if (part->spec->kind == SPEC_ELF) {
-            prove_elf(world, proof, part, bytes, size);
+            prove_elf(world, proof, part, bytes, size, false);
         } else if (is_x86(world)) {
             prove_pc_kernel(world, proof, part, bytes, size);
         } else {

@@ -211,4 +211,4 @@ static const struct rule rules[] = {
 };
 /* clang-format on */
 
-const struct rule_set register_rules = {"Registers", rules, sizeof(rules) / sizeof(rules[0])};
+const struct rule_set register_rules = {"Registers of ARM64", rules, sizeof(rules) / sizeof(rules[0])};

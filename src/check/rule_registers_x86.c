@@ -135,4 +135,4 @@ static const struct rule rules[] = {
 };
 /* clang-format on */
 
-const struct rule_set register_rules_x86 = {"Registers", rules, sizeof(rules) / sizeof(rules[0])};
+const struct rule_set register_rules_x86 = {"Registers of x86", rules, sizeof(rules) / sizeof(rules[0])};

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -73,6 +74,19 @@ def generate(config: Path, folder: Path, vendor: str = "") -> None:
            "found = config.load(sys.argv[1], sys.argv[2], '.', sys.argv[2] + '/kconfig'); " \
            "generate.generate(found.plan, sys.argv[2] + '/core.o', sys.argv[2], (), found.made_files())"
     must("/usr/bin/python3", "-c", plan, config, folder)
+
+
+def config(name: str, file: str, *changes: tuple[str, str], here: Path = HERE) -> Path:
+    """A copy of the fixture with a text changed; its system.yaml."""
+    folder = OUT / "config" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(here, folder)
+    text = (folder / file).read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    (folder / file).write_text(text)
+    return folder / "system.yaml"
 
 
 @dataclass(frozen=True)

@@ -7,28 +7,33 @@ import struct
 from pathlib import Path
 from typing import Any, Iterator
 
-from planter import MIB, U16, U32, U64, Image, Tables, Uart, structure
+from planter import MIB, U16, U32, U64, Cpu, Image, Layout, Partition, Tables, Vcpu, structure
 
-PcPartition = structure(
-    "PcPartition", ("name", U64), ("nested", U64), ("asid", U64), ("loader_cr3", U64), ("root", U64), ("root_count", U32),
-    ("irq_mode", U32), ("entry", U64), ("dtb", U64), ("vcpus", U64), ("memory", U64), ("images", U64), ("vcpu_count", U32),
-    ("memory_count", U32), ("image_count", U32), ("on_fault", U32), ("sgi", U64 * 2), ("vuart_port", U64), ("vuart_line", U32),
-    ("vuart_reserved", U32), ("ppi_mask", U32), ("yaml_line", U32), ("io_bitmap", U64), ("msr_bitmap", U64), ("lines", U64),
-    ("apic_ids", U64 * 8), ("reserved", U64 * 5), ("later", U64 * 6))
-PcCpu = structure("PcCpu", ("apic_id", U64), ("stack_top", U64), ("vmm", U64), ("partition", U16), ("vcpu", U16), ("reserved", U32))
-PcVcpu = structure("PcVcpu", ("vmpidr", U64), ("apic_id", U64), ("cpu", U32), ("reserved", U32))
+
+def of_x86(name: str, common: Any, renamed: dict[str, str], replaced: str = "", by: tuple[tuple[str, Any], ...] = ()) -> Any:
+    """A structure with the members of its unions that x86 has."""
+    fields: list[tuple[str, Any]] = []
+    for field in common._fields_:
+        fields += by if field[0] == replaced else [(renamed.get(field[0], field[0]), field[1])]
+    return structure(name, *fields)
+
+
+PcPartition = of_x86(
+    "PcPartition", Partition, {"vttbr": "nested", "vtcr": "asid", "loader_ttbr": "loader_cr3", "vuart_base": "vuart_port",
+                               "vuart_intid": "vuart_line"}, "spi",
+    (("io_bitmap", U64), ("msr_bitmap", U64), ("lines", U64), ("apic_ids", U64 * 8), ("reserved_pc", U64 * 5)))
+PcCpu = of_x86("PcCpu", Cpu, {"mpidr": "apic_id", "redist": "vmm"})
+PcVcpu = of_x86("PcVcpu", Vcpu, {"mpidr": "apic_id"})
 Pc = structure("Pc", ("ioapic", U64), ("ioapic_lines", U32), ("pit_line", U32), ("tsc_hz", U64), ("trampoline", U64), ("cpuid", U64),
                ("msrs", U64), ("off", U64), ("cpuid_basic", U32), ("cpuid_hypervisor", U32), ("cpuid_extended", U32),
                ("msr_count", U32), ("off_count", U32), ("reset_count", U32), ("pm_timer", U32), ("vendor", U32),
                ("reserved", U32 * 10))
-PcLayout = structure("PcLayout", ("magic", U64), ("version", U32), ("cpu_count", U32), ("partition_count", U32), ("device_count", U32),
-                     ("board", U64), ("banner", U64), ("hv_base", U64), ("hv_size", U64), ("host_cr3", U64), ("el2_tcr", U64),
-                     ("pa_bits", U32), ("conduit", U32), ("console_cpu", U32), ("console_irq", U32), ("unused", U32 * 4),
-                     ("cpus", U64), ("partitions", U64), ("devices", U64), ("pc", Pc), ("uart", Uart), ("later", U64 * 2))
+PcLayout = of_x86("PcLayout", Layout, {"el2_ttbr": "host_cr3"}, "gic", (("pc", Pc),))
 Cpuid = structure("Cpuid", ("keep", U32 * 4), ("set", U32 * 4))
 Msr = structure("Msr", ("first", U32), ("last", U32), ("read", U32), ("write", U32), ("value", U64))
 Out = structure("Out", ("port", U16), ("width", U16), ("value", U32))
-assert (ctypes.sizeof(PcPartition), ctypes.sizeof(Pc), ctypes.sizeof(PcLayout)) == (320, 128, 408)
+assert ctypes.sizeof(Pc) == 128
+assert (ctypes.sizeof(PcPartition), ctypes.sizeof(PcLayout)) == (ctypes.sizeof(Partition), ctypes.sizeof(Layout))
 
 P, RW, US, PWT, PCD, A, D, LARGE = (1 << n for n in range(8))
 NX = 1 << 63

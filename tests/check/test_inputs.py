@@ -10,20 +10,7 @@ from pathlib import Path
 import pytest
 
 from planter import ADDRESS, S2_DEVICE, Image
-from conftest import HERE, OUT, REPO, WARNINGS, Checker, compile_checker, generate, link, must, run
-
-
-def config(name: str, file: str, *changes: tuple[str, str]) -> Path:
-    """A copy of the fixture with a text changed; its system.yaml."""
-    folder = OUT / "config" / name
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(HERE, folder)
-    text = (folder / file).read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    (folder / file).write_text(text)
-    return folder / "system.yaml"
+from conftest import HERE, OUT, REPO, WARNINGS, Checker, compile_checker, config, generate, link, must, run
 
 
 GIVEN_AWAY = {"device-one-owner", "device-reached", "interrupt-given", "layout-devices"}
