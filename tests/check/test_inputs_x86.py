@@ -138,7 +138,8 @@ PROGRAM = ".globl _start, entry\n_start: nop\nentry: jmp entry\n.data\n.quad 0x1
 
 def compile_guest(folder: Path, name: str, source: str, *flags: str) -> None:
     (folder / "guest.S").write_text(source)
-    must("x86_64-linux-gnu-gcc", "-nostdlib", "-static", "-no-pie", *flags, "-Wl,-Ttext=0x200000,-Tdata=0x210000,--build-id=none,-z,noseparate-code",
+    must("x86_64-linux-gnu-gcc", "-nostdlib", "-static", "-no-pie", *flags,
+         "-Wl,-Ttext=0x200000,-Tdata=0x210000,--build-id=none,-z,noseparate-code",
          "-o", folder / name, folder / "guest.S")
 
 
