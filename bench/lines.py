@@ -85,7 +85,8 @@ def count() -> Iterator[tuple[str, str, Path, int]]:
     for folder, part in PARTS:
         for path in sorted((REPO / folder).rglob("*")):
             if path.suffix in (".c", ".h", ".S", ".py"):
-                yield part, machine_of(path, objects), path, python_lines(path) if path.suffix == ".py" else code_lines(path)
+                lines = python_lines(path) if path.suffix == ".py" else code_lines(path)
+                yield part, machine_of(path, objects), path, lines
 
 
 def table(sums: dict[tuple[str, str], int], markdown: bool) -> str:
