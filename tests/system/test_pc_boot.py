@@ -118,7 +118,8 @@ def bochs_hello(build, vendor):
                     board=BOCHS, vendor=vendor)
 
 
-@pytest.mark.parametrize("model", ["tigerlake", "bx_generic", *(long(model) for model in MODELS if model not in ("tigerlake", "bx_generic"))])
+@pytest.mark.parametrize("model", ["tigerlake", "bx_generic",
+                                   *(long(model) for model in MODELS if model not in ("tigerlake", "bx_generic"))])
 def test_bochs_hello(build, machine, model):
     """Two partitions; one starts its second core; each answers on the one console; one is restarted."""
     image = bochs_hello(build, MODELS[model])

@@ -121,7 +121,7 @@ def test_every_line_has_its_prefix(build, machine):
 
 def test_linux_reboots(build, machine):
     """Through ACPI's reset register: with both cores, twice."""
-    image = image_of(build, "linux-reboot", linux("[0, 1]", "bulkhead.test=smoke bulkhead.then=reboot"), hello("[2]"))
+    image = image_of(build, "linux-reboot", linux("[0, 1]", "reboot=a bulkhead.test=smoke bulkhead.then=reboot"), hello("[2]"))
     one = machine(qemu(image), limit=240)
     for _ in range(2):
         one.expect(r"^linux\| Linux is up: 2 CPUs", 90)

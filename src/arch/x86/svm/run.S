@@ -2,8 +2,9 @@
 /*
  * VMRUN and #VMEXIT (APM 2 15.5, 15.6). rsp points to the core's struct cpu, whose first words take the
  * guest's registers; the C stack lies below. The commonest exits are answered here with two or three
- * registers to spare; the short paths save what C may clobber; the slow one saves the rest too. FS, GS, LDTR, TR and the system call MSRs stay the guest's all the time: the hypervisor has no
- * use for them. The global interrupt flag is off outside the guest, so an NMI waits for the next VMRUN.
+ * registers to spare; the short paths save what C may clobber; the slow one saves the rest too. FS, GS,
+ * LDTR, TR and the system call MSRs stay the guest's all the time: the hypervisor has no use for them. The
+ * global interrupt flag is off outside the guest, so an NMI waits for the next VMRUN.
  */
 #include "cpu.h"
 #include "boot.h"
