@@ -254,7 +254,7 @@ static void the_first_vcpu_starts_as_a_pvh_kernel(void **state)
     assert_int_equal(*field(VMCS_CR0_MASK), 0x60000020);
     assert_int_equal(*field(VMCS_CR0_SHADOW) | *field(VMCS_CR4_SHADOW) | *field(VMCS_CR3) | *field(VMCS_EFER), 0);
     assert_int_equal(*field(VMCS_CR4), 0x2040);
-    assert_int_equal(*field(VMCS_CR4_MASK), 0x2040);
+    assert_int_equal(*field(VMCS_CR4_MASK), 0x6040);
     assert_int_equal(*field(VMCS_RIGHTS + 2 * SEGMENT_CS), 0xc09b);
     assert_int_equal(*field(VMCS_RIGHTS + 2 * SEGMENT_SS), 0xc093);
     assert_int_equal(*field(VMCS_LIMIT + 2 * SEGMENT_CS), UINT32_MAX);
@@ -400,6 +400,9 @@ static void control_registers(void **state)
     leave(28, 7u << 8 | 4);
     assert_int_equal(*field(VMCS_CR4_SHADOW), 0x40);
     assert_int_equal(*field(VMCS_ENTRY_EVENT), UINT64_C(0x80000b0d));
+    self()->reg[RDI] = 0x4000;                             /* SMXE: nor SMX */
+    leave(28, 7u << 8 | 4);
+    assert_int_equal(*field(VMCS_CR4_SHADOW), 0x40);
     leave(28, 3);
     assert_int_equal(*field(VMCS_ENTRY_EVENT), UINT64_C(0x80000b0d));
 }

@@ -25,7 +25,6 @@
 #define REASON_XSETBV         55u
 #define REASON_BAD_STATE    (1u << 31)  /* of any reason: the entry was refused */
 
-#define CR4_VMXE     (UINT64_C(1) << 13)
 #define DR6_HITS     UINT64_C(0xf)
 #define DR6_SET      UINT64_C(0x600f)  /* of a qualification: hits, debug registers used, single step (table 28-1) */
 #define DR6_STEP     UINT64_C(0x4000)
@@ -110,7 +109,7 @@ static void exit_cr(struct cpu *cpu)
 
     if ((info & 0x3fu) == 0) {
         vmcs_write(VMCS_CR0_SHADOW, value);
-    } else if ((info & 0x3fu) == 4u && (value & CR4_VMXE) == 0) {
+    } else if ((info & 0x3fu) == 4u && (value & CR4_HIDDEN) == 0) {
         vmcs_write(VMCS_CR4_SHADOW, value);
     } else {
         vmm_inject(cpu, VECTOR_GP, 0);

@@ -65,7 +65,8 @@ static void reset_segments(bool sipi, uint64_t entry)
 
 /*
  * Bits of CR0 and CR4 that stay the hypervisor's, while the guest reads its own from the shadow: what VMX has
- * fixed (unrestricted guests may clear PE and PG), caching, and machine checks, which come here.
+ * fixed (unrestricted guests may clear PE and PG), caching, machine checks, which come here, and VMX and SMX,
+ * which guests do not have.
  */
 static void reset_control_registers(bool sipi)
 {
@@ -75,7 +76,7 @@ static void reset_control_registers(bool sipi)
     vmcs_write(VMCS_CR0_MASK, cr0 | CR0_CD | CR0_NW);
     vmcs_write(VMCS_CR0_SHADOW, 0);
     vmcs_write(VMCS_CR0, cr0 | CR0_ET | (sipi ? 0 : CR0_PE));
-    vmcs_write(VMCS_CR4_MASK, cr4);
+    vmcs_write(VMCS_CR4_MASK, cr4 | CR4_HIDDEN);
     vmcs_write(VMCS_CR4_SHADOW, 0);
     vmcs_write(VMCS_CR4, cr4);
     vmcs_write(VMCS_CR3, 0);

@@ -116,6 +116,8 @@ enum segment { SEGMENT_ES = 0, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, S
 #define EVENT_IRET       (1u << 12)  /* at exits: it came in an IRET, which had already let NMIs through */
 #define EVENT_VALID      (1u << 31)
 
+#define CR4_HIDDEN       (UINT64_C(3) << 13)  /* VMXE, SMXE: #GP if a guest sets them */
+
 #define BLOCKED_BY_NMI   (1u << 3)   /* of the interruptibility state */
 
 /* A field of controls: what is wanted, and what this CPU has always on; the MSR says that (SDM 3, appendix A). */
