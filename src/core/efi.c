@@ -82,6 +82,9 @@ static HV_STUB void require_layout(struct stub *stub)
     const struct layout_partition *partitions = rebase(layout.partitions);
 
     require(stub, "the hypervisor", layout.hv_base.raw, layout.hv_size);
+    if (efi_start_page() != 0) {
+        require(stub, "the start of other cores", efi_start_page(), HV_PAGE_SIZE);
+    }
     for (uint32_t p = 0; p < layout.partition_count; p++) {
         const struct layout_memory *memory = rebase(partitions[p].memory);
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import kconfiglib
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
@@ -92,15 +93,21 @@ def test_clang(config, tmp_path, compiler):
 
 
 def test_every_defconfig_symbol_builds(config, tmp_path):
-    """Each bool of Kconfig switched over, one by one."""
-    names = re.findall(r"^config (\w+)", (REPO / "Kconfig").read_text(encoding="utf-8"), re.M)
-    on = (REPO / "Kconfig").read_text(encoding="utf-8")
-    for name in names:
+    """Each bool of Kconfig switched over, one by one, for the machine that it is for."""
+    kconfig = (REPO / "Kconfig").read_text(encoding="utf-8")
+    tree = kconfiglib.Kconfig(str(REPO / "Kconfig"), warn=False)
+    pc_hello = (REPO / "configs/hello-x86/system.yaml").read_text(encoding="utf-8")
+    for name in re.findall(r"^config (\w+)", kconfig, re.M):
+        symbol = tree.syms[name]
         if name in ("ARM64", "GICV3"):
             continue
-        default_on = re.search(rf"^config {name}\n(?:\t.*\n|\n)*?\tdefault y", on, re.M)
-        line = f"# CONFIG_{name} is not set\n" if default_on else f"CONFIG_{name}=y\n"
-        (config / "defconfig").write_text(TAG + line, encoding="utf-8")
+        for_pc = name == "X86" or "X86" in kconfiglib.expr_str(symbol.direct_dep)
+        needs = [item.name for item in kconfiglib.expr_items(symbol.direct_dep) if isinstance(item, kconfiglib.Symbol)
+                 and item.name not in ("ARM64", "y", None)]
+        lines = [f"CONFIG_{need}=y" for need in dict.fromkeys([*(["X86"] if for_pc else []), *needs])]
+        lines.append(f"# CONFIG_{name} is not set" if symbol.defaults and symbol.str_value == "y" else f"CONFIG_{name}=y")
+        (config / "defconfig").write_text(TAG + "\n".join(dict.fromkeys(lines)) + "\n", encoding="utf-8")
+        (config / "system.yaml").write_text(pc_hello if for_pc else HELLO, encoding="utf-8")
         good(f"CONFIG={config}", f"O={tmp_path / name}")
 
 

@@ -263,13 +263,16 @@ def test_plan_json() -> None:
 
 # ---------------------------------------------------------------- which code is built
 
-@pytest.mark.parametrize("text, arch, vmm, line", [
-    ("", "arm64", "", 0), ("CONFIG_X86=y\n", "x86", "svm", 1), ("# a\nCONFIG_X86=y\nCONFIG_VMX=y\n", "x86", "vmx", 2),
-    ("CONFIG_X86=y\nCONFIG_SVM=y\n# CONFIG_VMX is not set\n", "x86", "svm", 1), ("# CONFIG_X86 is not set\n", "arm64", "", 0)])
-def test_code(tmp_path: Any, text: str, arch: str, vmm: str, line: int) -> None:
+@pytest.mark.parametrize("text, arch, vmm, line, settings", [
+    ("", "arm64", "", 0, ""), ("CONFIG_X86=y\n", "x86", "svm", 1, "X86"),
+    ("# a\nCONFIG_X86=y\nCONFIG_VMX=y\n", "x86", "vmx", 2, "X86 VMX"),
+    ("CONFIG_X86=y\nCONFIG_SVM=y\n# CONFIG_VMX is not set\n", "x86", "svm", 1, "X86 SVM"),
+    ("# CONFIG_X86 is not set\nCONFIG_POOLS=y\n", "arm64", "", 0, "POOLS")])
+def test_code(tmp_path: Any, text: str, arch: str, vmm: str, line: int, settings: str) -> None:
     file = tmp_path / "defconfig"
     file.write_text(text)
-    assert code.read(str(file)) == code.Code(arch, vmm, Span(str(file), line, 1 if line else 0))  # type: ignore[arg-type]
+    expected = code.Code(arch, vmm, Span(str(file), line, 1 if line else 0), frozenset(settings.split()))  # type: ignore[arg-type]
+    assert code.read(str(file)) == expected
 
 
 def test_without_a_defconfig_the_board_decides(tmp_path: Any) -> None:

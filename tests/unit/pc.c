@@ -26,6 +26,7 @@ void fake_instruction(const char *text);
 uint32_t core_now;
 uint64_t pc_cr3[CORES], pc_cr4[CORES];
 uint64_t pc_tsc, pc_tsc_step, pc_tsc_hz;
+uint32_t pc_pause_at;
 uint64_t pc_irr[CORES][4], pc_isr[CORES][4];
 bool pc_apic_stuck;
 uint32_t pc_lines[2u * LINES];
@@ -257,6 +258,9 @@ struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf)
 uint64_t fake_rdtsc(void)
 {
     step();
+    if (pc_pause_at != 0 && --pc_pause_at == 0) {
+        pc_tsc += pc_tsc_hz;  /* a second in which nothing ran */
+    }
     return pc_tsc += pc_tsc_step;
 }
 
@@ -515,6 +519,7 @@ void pc_reset(void)
     native_cpu();
     pc_tsc = 1000;
     pc_tsc_step = 10;
+    pc_pause_at = 0;
     pc_tsc_hz = board.pc.tsc_hz = UINT64_C(1000000000);
     pc_meanwhile = NULL;
     pc_apic_stuck = idle_armed = pc_halt_armed = false;

@@ -62,6 +62,7 @@ extern uint64_t pc_cr3[CORES], pc_cr4[CORES];
 
 /* Time: the counter's value, what it grows with each reading, and its frequency as the ACPI timer shows it. */
 extern uint64_t pc_tsc, pc_tsc_step, pc_tsc_hz;
+extern uint32_t pc_pause_at;  /* the reading of the counter from now on (1: the next) before which a second passes */
 
 /* CPUID: leaf and subleaf 0 of the native CPU, which the test may change. */
 struct cpuid *pc_cpuid(uint32_t leaf);

@@ -137,6 +137,38 @@ static void half_of_what_the_cpu_tells_is_not_enough(void **state)
     }
 }
 
+/* Wherever the host stops for a second: the frequency that is found is right. */
+static void a_pause_between_two_readings(void **state)
+{
+    (void)state;
+    for (uint32_t first = 0; first < 2; first++) {
+        for (uint32_t at = 1; at <= 40; at++) {
+            uint64_t before;
+
+            pc_reset();
+            board.pc.tsc_hz = 0;
+            pc_cpuid(0)->reg[0] = 0x0d;
+            pc_tsc_hz = GHZ;
+            pc_tsc_step = 2000;
+            pc_pause_at = first ? at : 0;
+            clock_init();
+            pc_forget();
+            pc_tsc += GHZ / 50;
+            pc_pause_at = first ? pc_pause_at : at;
+            for (uint32_t i = 0; i < 40; i++) {
+                (void)arch_time_ns();
+            }
+            pc_tsc += 3 * GHZ;      /* where the pair had to be begun anew */
+            (void)arch_time_ns();
+            pc_tsc += GHZ / 50;
+            (void)arch_time_ns();
+            before = arch_time_ns();
+            pc_tsc += 10 * GHZ;
+            assert_in_range(arch_time_ns() - before, 10 * GHZ - GHZ / 100, 10 * GHZ + GHZ / 100);
+        }
+    }
+}
+
 /* Nobody asked for so long that the ACPI timer has gone round: the pair of readings is begun anew. */
 static void a_pair_that_is_too_far_apart(void **state)
 {
@@ -262,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup(time_never_goes_back, setup),
         cmocka_unit_test_setup(a_frequency_that_the_cpu_knows, setup),
         cmocka_unit_test_setup(a_frequency_that_is_measured, setup),
+        cmocka_unit_test_setup(a_pause_between_two_readings, setup),
         cmocka_unit_test_setup(half_of_what_the_cpu_tells_is_not_enough, setup),
         cmocka_unit_test_setup(a_pair_that_is_too_far_apart, setup),
         cmocka_unit_test_setup(the_acpi_timer_wraps_between_two_readings, setup),

@@ -16,6 +16,8 @@
 #define GUESS_HZ      UINT64_C(8000000000) /* until it has been measured: faster than any, so no time-out is short */
 #define CPUID_TSC     0x15u
 
+#define PAIR_TRIES    8u                /* readings of which the closest counts */
+
 #define FLAG_STABLE   1u
 
 struct pvclock {
@@ -30,18 +32,37 @@ _Static_assert(sizeof(struct pvclock) == 32, "pvclock ABI");
 static uint64_t tsc_hz;               /* 0: not known yet; written after the epoch, atomic */
 static uint64_t epoch_tsc, epoch_ns;  /* since when time passes by tsc_hz; before that, by the guess */
 static uint32_t measuring;            /* 1: a core looks at the pair of readings, atomic */
-static uint64_t start_tsc;
-static uint32_t start_pm;
+struct pair {
+    uint64_t tsc;
+    uint32_t pm;
+};
+static struct pair start;
 
 static uint32_t pm_read(void)
 {
     return port_read32((uint16_t)layout.pc.pm_timer) & PM_MASK;
 }
 
-static void measure_begin(void)
+/*
+ * Both counters at one instant. A pause may fall between two readings (an SMI, a busy host under an emulator),
+ * so of a few tries the one counts whose readings are closest together.
+ */
+static struct pair read_both(void)
 {
-    start_pm = pm_read();
-    start_tsc = rdtsc();
+    struct pair best = { 0, 0 };
+    uint64_t least = UINT64_MAX;
+
+    for (uint32_t i = 0; i < PAIR_TRIES; i++) {
+        uint64_t before = rdtsc();
+        uint32_t pm = pm_read();
+        uint64_t took = rdtsc() - before;
+
+        if (took < least) {
+            least = took;
+            best = (struct pair){ before + took / 2u, pm };
+        }
+    }
+    return best;
 }
 
 void clock_init(void)
@@ -55,7 +76,7 @@ void clock_init(void)
         }
     }
     if (tsc_hz == 0 && layout.pc.pm_timer != 0) {
-        measure_begin();
+        start = read_both();
     }
 }
 
@@ -68,17 +89,24 @@ static uint64_t to_ns(uint64_t counts, uint64_t hz)
 /* The frequency if enough time has passed, else 0. One core at a time. */
 static uint64_t measure(void)
 {
-    uint64_t elapsed = rdtsc() - start_tsc;
-    uint32_t ticks = (pm_read() - start_pm) & PM_MASK;
+    uint64_t elapsed;
+    uint32_t ticks;
+    struct pair now;
 
-    if (elapsed > TSC_TOO_LONG) {
-        measure_begin();
+    if (rdtsc() - start.tsc > TSC_TOO_LONG) {
+        start = read_both();
         return 0;
     }
-    if (ticks < PM_ENOUGH) {
+    if (((pm_read() - start.pm) & PM_MASK) < PM_ENOUGH) {
         return 0;
     }
-    epoch_tsc = start_tsc + elapsed;  /* time goes on from where the guess has brought it */
+    now = read_both();
+    elapsed = now.tsc - start.tsc;
+    ticks = (now.pm - start.pm) & PM_MASK;
+    if (elapsed > TSC_TOO_LONG || ticks == 0) {
+        return 0;
+    }
+    epoch_tsc = now.tsc;  /* time goes on from where the guess has brought it */
     epoch_ns = to_ns(epoch_tsc, GUESS_HZ);
     return elapsed * PM_HZ / ticks;
 }

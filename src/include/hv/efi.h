@@ -77,4 +77,7 @@ _Noreturn void efi_leave(uint64_t image);
 /* Architecture: NULL, or why the hypervisor cannot run at the level that the firmware left us. */
 const char *efi_refusal(void);
 
+/* The page through which other cores start, 0: none. What firmware keeps there must not be overwritten. */
+uint64_t efi_start_page(void);
+
 #endif
