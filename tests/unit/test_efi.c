@@ -33,6 +33,7 @@ static efi_status map_status, pool_status;
 static uint64_t slack;              /* entries that allocating added */
 static char said[4096];
 static const char *refusal;
+static uint64_t start_page;
 static jmp_buf left;
 static uint64_t left_image;
 static uint8_t pool[16384];
@@ -51,6 +52,11 @@ void arch_halt(void)
 const char *efi_refusal(void)
 {
     return refusal;
+}
+
+uint64_t efi_start_page(void)
+{
+    return start_page;
 }
 
 void efi_leave(uint64_t where)
@@ -154,6 +160,7 @@ static int setup(void **state)
     entry_size = sizeof(struct efi_memory) + 8;  /* firmware's entries may be longer than ours */
     said[0] = '\0';
     refusal = NULL;
+    start_page = 0;
     return 0;
 }
 
@@ -221,6 +228,21 @@ static void kept_memory_is_named(void **state)
         region(EFI_CONVENTIONAL, 0x50210000, 0x2fdf0000);
         refused("Bulkhead: 0x50200000 to 0x5020ffff, which the layout assigns to linux, is kept by the firmware\r\n");
     }
+}
+
+static void the_page_that_starts_other_cores_is_asked_for(void **state)
+{
+    efi_status status;
+
+    (void)state;
+    region(EFI_CONVENTIONAL, 0x40000000, 0x40000000);
+    region(EFI_RUNTIME_DATA, 0x8000, 0x1000);
+    assert_true(starts(&status));      /* nothing starts through it */
+    (void)setup(NULL);
+    start_page = 0x8000;
+    region(EFI_CONVENTIONAL, 0x40000000, 0x40000000);
+    region(EFI_RUNTIME_DATA, 0x8000, 0x1000);
+    refused("Bulkhead: 0x8000 to 0x8fff, which the layout assigns to the start of other cores, is kept by the firmware\r\n");
 }
 
 static void only_the_overlap_is_named(void **state)
@@ -327,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup(free_memory_is_taken, setup),
         cmocka_unit_test_setup(memory_that_boot_services_give_back_is_taken, setup),
         cmocka_unit_test_setup(kept_memory_is_named, setup),
+        cmocka_unit_test_setup(the_page_that_starts_other_cores_is_asked_for, setup),
         cmocka_unit_test_setup(only_the_overlap_is_named, setup),
         cmocka_unit_test_setup(missing_memory_is_named, setup),
         cmocka_unit_test_setup(a_hole_is_seen, setup),
