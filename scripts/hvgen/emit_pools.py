@@ -66,7 +66,7 @@ def _servers(plan: Plan, pool: PlanPool) -> list[str]:
         what = (f"{plan.partitions[slot.partition].name} vcpu {slot.vcpu}: {time_text(server.budget_ns)} of "
                 f"{time_text(server.period_ns)}")
         out.append(f"    {{ .budget_ns = {server.budget_ns}, .period_ns = {server.period_ns}, .cpu = {server.cpu}, .core = {core}, "
-                   f".extra = {int(server.extra)} }},  /* {c_comment(what)} */")
+                   f".extra = {int(server.extra)}, .switch_ns = {server.switch_ns} }},  /* {c_comment(what)} */")
     return out + ["};"]
 
 

@@ -322,6 +322,7 @@ class Server:
     budget_ns: int
     period_ns: int
     extra: bool
+    switch_ns: int                     # on top of the budget, twice
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def plan_pools(hardware: Hardware, system: System, cpus: tuple[PlanCpu, ...]) ->
         for place, (member, core) in enumerate(zip(members(system, pool), cores(system, pool, hardware.switch_ns))):
             home = cpus[places[core or 0]]
             slots.append(PlanCpu(home.board_index, home.mpidr, home.redist, member.partition, member.vcpu, number, place))
-            servers.append(_server(pool, member, len(cpus) + len(slots) - 1, core))
+            servers.append(_server(pool, member, len(cpus) + len(slots) - 1, core, hardware.switch_ns))
         made.append(PlanPool(pool.name, pool, tuple(places[p] for p in sorted(places)), tuple(servers),
                              tuple(_plan_windows(system, pool))))
     return tuple(slots), tuple(made)
@@ -86,12 +86,12 @@ def _core_of_windows(pool: Pool, member: Member) -> Optional[int]:
     return places[0] if len(places) == 1 else None
 
 
-def _server(pool: Pool, member: Member, cpu: int, core: Optional[int]) -> Server:
+def _server(pool: Pool, member: Member, cpu: int, core: Optional[int], switch_ns: int) -> Server:
     use = member.use
     if pool.scheduler == "arinc653":
         given = sum(w.length_ns for w in pool.windows if (w.partition, w.vcpu) == (member.part.name, member.vcpu))
-        return Server(cpu, core, given, pool.frame_ns, False)
-    return Server(cpu, core, use.budget_ns, use.period_ns, pool.extra if use.extra is None else use.extra)
+        return Server(cpu, core, given, pool.frame_ns, False, 0)
+    return Server(cpu, core, use.budget_ns, use.period_ns, pool.extra if use.extra is None else use.extra, switch_ns)
 
 
 def _plan_windows(system: System, pool: Pool) -> Iterator[PlanWindow]:

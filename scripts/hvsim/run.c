@@ -495,7 +495,7 @@ static void begin(void)
     }
     for (uint32_t i = 0; i < set->count; i++) {
         const struct task *task = &set->task[i];
-        struct sched_params params = { task->budget, task->period, set->global ? SCHED_ANY_CORE : task->core, task->extra };
+        struct sched_params params = { task->budget, task->period, set->global ? SCHED_ANY_CORE : task->core, task->extra, 0 };
 
         sched_add(&sched, &params, 0);
         actors[i] = (struct actor){ .end = task->period, .left = task->budget, .timer = NEVER, .wakes = NEVER, .entitled = !set->lenient };

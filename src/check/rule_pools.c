@@ -208,9 +208,22 @@ static void prove_servers(const struct world *world, struct proof *proof)
 #define WHOLE (UINT64_C(1) << 40) /* of a core's time */
 
 /* Rounded down: an excess of less than 64 parts in 2^40 would not be seen. */
-static uint64_t share_of(const struct layout_server *server)
+static uint64_t share_of(const struct layout_server *server, bool alone)
 {
-    return server->period_ns != 0 ? (uint64_t)((unsigned __int128)server->budget_ns * WHOLE / server->period_ns) : WHOLE + 1;
+    uint64_t asked = server->budget_ns + (alone ? 0 : 2 * (uint64_t)server->switch_ns);
+
+    return server->period_ns != 0 ? (uint64_t)((unsigned __int128)asked * WHOLE / server->period_ns) : WHOLE + 1;
+}
+
+/* It never waits for another: it has its core to itself, or there are as many cores as servers. */
+static bool is_alone(const struct pool *pool, const struct layout_server *server)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < pool->raw.server_count; i++) {
+        count += pool->servers[i].core == server->core;
+    }
+    return count <= (server->core == LAYOUT_ANY_CORE ? pool->raw.cpu_count : 1);
 }
 
 static void prove_load(const struct world *world, struct proof *proof)
@@ -221,7 +234,7 @@ static void prove_load(const struct world *world, struct proof *proof)
 
         for (uint32_t i = 0; i < pool->raw.server_count; i++) {
             const struct layout_server *server = &pool->servers[i];
-            uint64_t share = share_of(server);
+            uint64_t share = share_of(server, is_alone(pool, server));
 
             proof->checked++;
             if (share > WHOLE || server->budget_ns == 0) {
@@ -330,7 +343,8 @@ static const struct rule rules[] = {
      "its timers.",
      "servers", prove_servers, ARCH_BOTH},
     {"pool-load",
-     "No core of a pool is asked for more than all of its time, and no pool for more than its cores have.",
+     "No core of a pool is asked for more than all of its time, with two switches for each budget unless a vcpu is alone, and "
+     "no pool for more than its cores have.",
      "servers", prove_load, ARCH_BOTH},
     {"pool-windows",
      "The windows of a major frame are those of system.yaml, sorted, inside the frame, and disjoint on each core and for "

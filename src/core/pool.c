@@ -39,18 +39,25 @@ static void kick_cores(uint32_t index, uint64_t set)
     }
 }
 
+/* A budget is the guest's own time: what the switch to it and the one back take comes on top. */
+static struct sched_params params_of(const struct layout_server *server)
+{
+    uint64_t period = arch_counts(server->period_ns), budget = arch_counts(server->budget_ns + UINT64_C(2) * server->switch_ns);
+
+    return (struct sched_params){ budget < period ? budget : period, period, server->core, server->extra != 0,
+                                  arch_counts(server->switch_ns) };
+}
+
 static void add_servers(uint32_t index, uint64_t now)
 {
     const struct layout_pool *config = &layout.pools[index];
     struct sched *sched = &pools[index].sched;
 
     for (uint32_t i = 0; i < config->server_count; i++) {
-        const struct layout_server *server = &config->servers[i];
-        struct sched_params params = { arch_counts(server->budget_ns), arch_counts(server->period_ns), server->core,
-                                       server->extra != 0 };
+        struct sched_params params = params_of(&config->servers[i]);
 
         sched_add(sched, &params, now);
-        arch_thread_init(server->cpu);
+        arch_thread_init(config->servers[i].cpu);
         (void)sched_wake(sched, i, now);
     }
     for (uint32_t i = 0; i < config->cpu_count; i++) {

@@ -148,20 +148,23 @@ static void set_timer(struct sched *sched, uint32_t index, bool on)
 
 /* ---------------------------------------------------------------- budgets */
 
+/* What there is not of a budget is a debt. */
+static void take_off(struct sched_server *server, uint64_t used)
+{
+    uint64_t paid = used < server->left ? used : server->left;
+
+    server->left -= paid;
+    server->debt += used - paid;
+}
+
 /* What a running server has used until `now` comes off its budget; time that nobody wanted is free. */
 static void charge(struct sched_server *server, uint64_t now)
 {
     uint64_t used = now > server->started ? now - server->started : 0;
 
     server->started += used;
-    if (server->on_extra) {
-        return;
-    }
-    if (used > server->left) {
-        server->debt += used - server->left;
-        server->left = 0;
-    } else {
-        server->left -= used;
+    if (!server->on_extra) {
+        take_off(server, used);
     }
 }
 
@@ -232,15 +235,17 @@ static void wake(struct sched *sched, uint32_t index, uint64_t now)
     set_timer(sched, index, true);
 }
 
-/* Everything of the group that is due. Each server has one timer, so this ends. */
-static void expire(struct sched *sched, struct sched_group *group, uint64_t now)
+/* Everything of the group that is due. Each server has one timer, so this ends. False if nothing was. */
+static bool expire(struct sched *sched, struct sched_group *group, uint64_t now)
 {
-    while (group->timers.count != 0) {
+    bool any = false;
+
+    for (; group->timers.count != 0; any = true) {
         uint32_t index = group->timers.item[0];
         struct sched_server *server = &sched->server[index];
 
         if (key_of(server, TIMER) > now) {
-            return;
+            break;
         }
         if (server->awake) {
             replenish(sched, index, now);
@@ -248,6 +253,7 @@ static void expire(struct sched *sched, struct sched_group *group, uint64_t now)
             wake(sched, index, now);
         }
     }
+    return any;
 }
 
 /* ---------------------------------------------------------------- cores */
@@ -342,6 +348,7 @@ static void put_back(struct sched *sched, uint32_t core)
     server = &sched->server[index];
     server->on = SCHED_IDLE;
     server->on_extra = false;
+    server->begun = server->awake && has_budget(server);
     sched->running[core] = SCHED_IDLE;
     if (server->awake) {
         enqueue(sched, index);
@@ -367,8 +374,32 @@ static void run_first(struct sched *sched, struct sched_group *group, uint32_t c
     sched->running[core] = index;
 }
 
+/*
+ * A server pays for its own beginning, as it is charged from the decision on, and it pays in advance for going on
+ * with whom it interrupts, who is not charged for that time. So a budget pays for two switches, however often its
+ * server is interrupted. One that gives way to a server which it had interrupted goes on at its own expense.
+ */
+static void settle(struct sched *sched, uint32_t core, uint32_t last, uint64_t now)
+{
+    struct sched_server *server, *other;
+
+    if (sched->running[core] == SCHED_IDLE) {
+        return;
+    }
+    server = &sched->server[sched->running[core]];
+    other = last != SCHED_IDLE ? &sched->server[last] : server;
+    if (server->begun) {
+        server->started = now + server->params.resume;
+        server->begun = other->begun = false;
+    } else if (other->begun) {
+        server->left--;  /* so that its turn has a length */
+        take_off(server, other->params.resume);
+        server->left++;
+    }
+}
+
 /* When what runs on the core stops being entitled to it: its budget or, on idle time, its period ends. */
-static uint64_t end_of_turn(const struct sched *sched, uint32_t core, uint64_t now)
+static uint64_t end_of_turn(const struct sched *sched, uint32_t core)
 {
     const struct sched_server *server;
 
@@ -376,13 +407,13 @@ static uint64_t end_of_turn(const struct sched *sched, uint32_t core, uint64_t n
         return SCHED_NEVER;
     }
     server = &sched->server[sched->running[core]];
-    return server->on_extra ? server->deadline : now + server->left;
+    return server->on_extra ? server->deadline : server->started + server->left;
 }
 
 /* When the core has to decide again: at the group's first timer, too, unless another core is due by then. */
-static uint64_t due_of(const struct sched *sched, const struct sched_group *group, uint32_t core, uint64_t now)
+static uint64_t due_of(const struct sched *sched, const struct sched_group *group, uint32_t core)
 {
-    uint64_t timer = first_timer(sched, group), turn = end_of_turn(sched, core, now);
+    uint64_t timer = first_timer(sched, group), turn = end_of_turn(sched, core);
 
     if (sched->global) {
         for (uint32_t i = 0; i < sched->core_count; i++) {
@@ -421,7 +452,7 @@ void sched_add(struct sched *sched, const struct sched_params *params, uint64_t 
     server->started = now;
     server->wake_at = SCHED_NEVER;
     server->on = SCHED_IDLE;
-    server->awake = server->on_extra = false;
+    server->awake = server->on_extra = server->begun = false;
     server->queue_place = server->timer_place = 0;
     sched->global = params->core == SCHED_ANY_CORE;
     if (sched->global) {
@@ -466,9 +497,10 @@ uint64_t sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t
             replenish(sched, index, now);  /* what it used since is of the new budget */
         }
         charge(server, now);
+        server->started = now;
     }
     set_timer(sched, index, false);
-    server->awake = false;
+    server->awake = server->begun = false;
     server->wake_at = wake_at;
     set_timer(sched, index, wake_at != SCHED_NEVER);
     return disturb(sched, group_of_server(sched, index), server->params.core) |
@@ -478,18 +510,23 @@ uint64_t sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t
 uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next, uint64_t *kick)
 {
     struct sched_group *group = group_of(sched, core);
+    uint32_t last = sched->running[core];
+    bool others;
 
     *kick = 0;
     if (has_windows(sched)) {
         return sched_windows_decide(sched, core, now, next);
     }
-    expire(sched, group, now);
+    others = expire(sched, group, now);
     charge_core(sched, core, now);
     if (!stays(sched, group, core)) {
         put_back(sched, core);
         run_first(sched, group, core, now);
+        settle(sched, core, last, now);
+    } else if (others) {  /* the decision was for somebody else, and takes a part of what a switch takes */
+        sched->server[last].started += sched->server[last].params.resume / 4u;
     }
-    *next = sched->due[core] = due_of(sched, group, core, now);
+    *next = sched->due[core] = due_of(sched, group, core);
     if (sched->global) {
         *kick = disturb(sched, group, core) & ~(UINT64_C(1) << core);
     }

@@ -41,7 +41,7 @@ def structure(name: str, *fields: tuple[str, Any]) -> Any:
 Cpu = structure("Cpu", ("mpidr", U64), ("stack_top", U64), ("redist", U64), ("partition", U16), ("vcpu", U16), ("pool", U16),
                 ("place", U16))
 Vcpu = structure("Vcpu", ("vmpidr", U64), ("mpidr", U64), ("cpu", U32), ("reserved", U32))
-Server = structure("Server", ("budget_ns", U64), ("period_ns", U64), ("cpu", U32), ("core", U32), ("extra", U32), ("reserved", U32))
+Server = structure("Server", ("budget_ns", U64), ("period_ns", U64), ("cpu", U32), ("core", U32), ("extra", U32), ("switch_ns", U32))
 Memory = structure("Memory", ("ipa", U64), ("pa", U64), ("size", U64))
 ImageBlob = structure("ImageBlob", ("source", U64), ("target", U64), ("size", U64))
 Partition = structure(

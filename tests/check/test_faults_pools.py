@@ -148,9 +148,15 @@ def private_interrupts(image: Image) -> None:
     image.part("gamma").ppi_mask |= 1 << 23
 
 
-@fault("pool-servers", "pool-load", says="is asked for 110.00 %")
+@fault("pool-servers", "pool-load", says="is asked for 110.08 %")
 def too_much_for_one_core(image: Image) -> None:
     server(image, 0).budget_ns = 9_000_000
+
+
+@fault("pool-load", says="% of its time")
+def slow_switches(image: Image) -> None:
+    for index in range(3):
+        server(image, index).switch_ns = 4_000_000
 
 
 @fault("pool-servers", "pool-load", says="a budget of 0 ns")

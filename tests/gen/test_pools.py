@@ -109,8 +109,8 @@ def test_servers(plan: Plan) -> None:
     shared, fixed, wide = plan.pools
     assert shared.cpus == (2, 1) and fixed.cpus == (3, 4) and wide.cpus == (0, 5)
     assert [s.extra for s in shared.servers] == [True, True, False]
-    assert shared.servers[2] == Server(9, 1, 500_000, 1_000_000, False)
-    assert wide.servers == (Server(12, None, 1_500_000, 10_000_000, False),)
+    assert shared.servers[2] == Server(9, 1, 500_000, 1_000_000, False, 2_000)
+    assert wide.servers == (Server(12, None, 1_500_000, 10_000_000, False, 2_000),)
     assert [(s.core, s.budget_ns, s.period_ns) for s in fixed.servers] == [(0, 5_000_000, 10_000_000), (1, 3_000_000, 10_000_000)]
     assert [(w.core, w.server, w.start_ns) for w in fixed.windows] == [(0, 0, 0), (1, 1, 0), (1, 1, 6_000_000)]
 

@@ -32,7 +32,7 @@ FAULTS = {
     "extra time goes before budgets":
         ("group->ready.count != 0 ? &group->ready : &group->extra",
          "group->extra.count != 0 ? &group->extra : &group->ready"),
-    "extra time is charged": ("    if (server->on_extra) {\n        return;", "    if (false) {\n        return;"),
+    "extra time is charged": ("    if (!server->on_extra) {", "    if (true) {"),
     "extra time goes on when somebody has budget":
         ("return server->params.extra && ready == NULL && ", "return server->params.extra && "),
     "extra time is given to everybody": ("} else if (server->params.extra) {", "} else {"),
@@ -43,9 +43,9 @@ FAULTS = {
     "the wrong core is told":
         ("slack_of(sched, i) > slack_of(sched, core) ? i", "slack_of(sched, i) < slack_of(sched, core) ? i"),
     "only the core itself": ("if (i != core && sched->due[i] <= timer)", "if (i != core)"),
-    "budgets end a little late": ("now + server->left;", "now + server->left + 1u;"),
-    "overruns are forgotten": ("server->debt += used - server->left;", "server->debt += 0;"),
-    "overruns are paid twice": ("server->debt += used - server->left;", "server->debt += 2u * (used - server->left);"),
+    "budgets end a little late": ("server->started + server->left;", "server->started + server->left + 1u;"),
+    "overruns are forgotten": ("server->debt += used - paid;", "server->debt += 0;"),
+    "overruns are paid twice": ("server->debt += used - paid;", "server->debt += 2u * (used - paid);"),
     "a debt is never paid": ("server->left = budget - debt;", "server->left = budget;"),
     "the period begins with the wake-up": ("server->deadline += periods * period;", "server->deadline = now + period;"),
     "sleepers keep everything": ("server->left = keeps < server->left ? keeps : server->left;", ""),

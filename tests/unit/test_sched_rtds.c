@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 static struct sched sched;
-static uint64_t next, kick;
+static uint64_t next, kick, resume;
 
 /* ---------------------------------------------------------------- an independent look at the structures */
 
@@ -72,7 +72,7 @@ static void check(void)
         assert_true(ready[i] + extra[i] != 0 || server->queue_place == 0);
         assert_true(timers[i] != 0 || server->timer_place == 0);
         assert_true(server->left <= server->params.budget);
-        assert_true(server->debt == 0 || server->left == 0);
+        assert_true(server->debt == 0 || server->left <= 1);
     }
 }
 
@@ -84,7 +84,7 @@ static void init(uint32_t cores)
 
 static void add(uint64_t budget, uint64_t period, uint32_t core, bool extra)
 {
-    struct sched_params params = { budget, period, core, extra };
+    struct sched_params params = { budget, period, core, extra, resume };
 
     sched_add(&sched, &params, 0);
     check();
@@ -262,7 +262,7 @@ static void a_decision_after_many_periods(void **state)
 static void times_near_the_end_of_64_bits(void **state)
 {
     uint64_t late = UINT64_MAX - 1000;
-    struct sched_params params = { 20, 100, 0, true };
+    struct sched_params params = { 20, 100, 0, true, 0 };
 
     (void)state;
     init(1);
@@ -358,6 +358,90 @@ static void a_short_nap_costs_what_it_took(void **state)
     (void)decide(0, 4);
     (void)wake(0, 90);
     assert_int_equal(sched.server[0].left, 2);
+}
+
+/* Two servers; the second has interrupted the first at 20. */
+static void interrupted(uint64_t budget)
+{
+    init(1);
+    resume = 4;
+    add(50, 200, 0, false);
+    add(budget, 100, 0, false);
+    resume = 0;
+    (void)wake(0, 0);
+    assert_int_equal(decide(0, 0), 0);
+    (void)wake(1, 20);
+    assert_int_equal(decide(0, 20), 1);
+    assert_int_equal(sched.server[0].left, 30);
+}
+
+static void who_interrupts_pays_for_going_on(void **state)
+{
+    (void)state;
+    interrupted(10);
+    assert_true(next == 20 + 10 - 3 - 4);  /* 3: it woke late in its period */
+    assert_int_equal(decide(0, 24), 0);
+    assert_true(next == 24 + 4 + 30);
+    assert_int_equal(decide(0, 38), 0);
+    assert_int_equal(sched.server[0].left, 20);
+}
+
+static void who_cannot_pay_owes(void **state)
+{
+    (void)state;
+    interrupted(2);
+    assert_true(next == 21);
+    assert_int_equal(decide(0, 21), 0);
+    assert_int_equal(decide(0, 100), SCHED_IDLE);
+    (void)sleep_until(0, 100, SCHED_NEVER);
+    assert_int_equal(sched.server[1].left, 0);  /* 2, less the 3 that it owed */
+}
+
+static void who_falls_asleep_goes_on_at_its_own_expense(void **state)
+{
+    (void)state;
+    interrupted(10);
+    (void)sleep_until(0, 22, 23);
+    assert_int_equal(decide(0, 24), 0);
+    assert_true(next < 24 + 4 + 30);
+    assert_true(sched.server[0].started == 24);
+}
+
+/* Its deadline moved behind the other's, so that gives way to whom it had interrupted. */
+static void who_gives_way_pays_for_itself(void **state)
+{
+    (void)state;
+    init(1);
+    resume = 4;
+    add(50, 120, 0, false);
+    add(90, 100, 0, false);
+    resume = 0;
+    (void)wake(0, 0);
+    assert_int_equal(decide(0, 0), 0);
+    (void)wake(1, 1);
+    assert_int_equal(decide(0, 1), 1);
+    assert_int_equal(decide(0, 100), 0);
+    assert_true(next == 120);
+    assert_false(sched.server[1].begun);
+}
+
+static void a_decision_for_others_is_not_charged(void **state)
+{
+    (void)state;
+    init(1);
+    resume = 8;
+    add(50, 100, 0, false);
+    add(10, 120, 0, false);
+    resume = 0;
+    (void)wake(0, 0);
+    (void)wake(1, 0);
+    assert_int_equal(decide(0, 0), 0);
+    assert_int_equal(decide(0, 50), 1);
+    assert_int_equal(decide(0, 60), SCHED_IDLE);
+    assert_int_equal(decide(0, 100), 0);
+    assert_int_equal(decide(0, 120), 0);
+    assert_true(sched.server[0].started == 122);
+    assert_true(next == 152);
 }
 
 static void one_that_waits_is_put_to_sleep(void **state)
@@ -475,7 +559,7 @@ static void init_windows(void)
     sched_init(&sched, 3);
     sched_windows(&sched, table, ARRAY_COUNT(table), 100, 1000);
     for (uint32_t i = 0; i < 3; i++) {
-        sched_add(&sched, &(struct sched_params){ 0, 0, 0, false }, 1000);
+        sched_add(&sched, &(struct sched_params){ 0, 0, 0, false, 0 }, 1000);
         assert_int_equal(sched_wake(&sched, i, 1000), 0);
     }
 }
@@ -538,11 +622,13 @@ static void random_steps(uint32_t cores, bool global, unsigned int seed)
 
     srand(seed);
     init(cores);
+    resume = below(3) * below(20);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t period = 1 + below(1000);
 
         add(1 + below(period), period, global ? SCHED_ANY_CORE : (uint32_t)below(cores), below(2) != 0);
     }
+    resume = 0;
     for (uint32_t i = 0; i < 20000; i++) {
         uint32_t server = (uint32_t)below(count);
 
@@ -591,6 +677,11 @@ int main(void)
         cmocka_unit_test(one_without_budget_that_wakes_is_replenished),
         cmocka_unit_test(woken_before_its_core_has_noticed),
         cmocka_unit_test(a_short_nap_costs_what_it_took),
+        cmocka_unit_test(who_interrupts_pays_for_going_on),
+        cmocka_unit_test(who_cannot_pay_owes),
+        cmocka_unit_test(who_falls_asleep_goes_on_at_its_own_expense),
+        cmocka_unit_test(who_gives_way_pays_for_itself),
+        cmocka_unit_test(a_decision_for_others_is_not_charged),
         cmocka_unit_test(one_that_waits_is_put_to_sleep),
         cmocka_unit_test(idle_time_is_given_and_taken_back),
         cmocka_unit_test(idle_time_is_for_those_who_may_have_it),

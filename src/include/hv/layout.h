@@ -82,7 +82,7 @@ struct layout_server {
     uint32_t cpu;        /* its entry in layout.cpus */
     uint32_t core;       /* index into the pool's cpus; LAYOUT_ANY_CORE: global EDF */
     uint32_t extra;      /* 1: idle time is given to it */
-    uint32_t reserved;
+    uint32_t switch_ns;  /* RTDS: the most that a switch takes; its budget has two on top, if the period is so long */
 };
 #define LAYOUT_ANY_CORE  0xffffffffu
 _Static_assert(sizeof(struct layout_server) == 32, "layout ABI");

@@ -17,11 +17,15 @@
 #define SCHED_NEVER        UINT64_MAX
 #define SCHED_WHOLE        (UINT64_C(1) << 24)  /* of a core */
 
-/* core: the server's, or SCHED_ANY_CORE. extra: it gets time that nobody with a budget wants. */
+/*
+ * core: the server's, or SCHED_ANY_CORE. extra: it gets time that nobody with a budget wants. resume: the most that it
+ * takes to go on with it after it was interrupted; who interrupts it pays for that.
+ */
 struct sched_params {
     uint64_t budget, period;
     uint32_t core;
     bool     extra;
+    uint64_t resume;
 };
 
 struct sched_server {
@@ -30,10 +34,11 @@ struct sched_server {
     uint64_t left;           /* of its budget */
     uint64_t debt;           /* what it has had beyond its budget, to be taken off the next */
     uint64_t bandwidth;      /* budget / period, in 1 / SCHED_WHOLE */
-    uint64_t started;        /* running: since when it has not been charged; asleep: since when */
+    uint64_t started;        /* running: from when on it has not been charged; asleep: since when */
     uint64_t wake_at;        /* asleep */
     uint32_t on;             /* core that it runs on, or SCHED_IDLE */
     bool     awake, on_extra;
+    bool     begun;          /* it was interrupted with budget left, and going on with it is paid for */
     uint8_t  queue_place, timer_place;  /* 1 + place in a heap, 0: in none */
 };
 
@@ -81,7 +86,8 @@ void sched_init(struct sched *sched, uint32_t core_count);
  * its budget; what it has had beyond, as a decision came late, comes off the next. Having slept, it keeps of its
  * budget what the rest of the period is worth, (deadline - now) x budget / period, or all but the time asleep,
  * whichever is more. If budget / period add up to at most 1 on a core, a server that is awake has had what it may
- * use when its period ends, and never waits longer than 2 x (period - budget).
+ * use when its period ends, and never waits longer than 2 x (period - budget). A budget has to hold two switches as
+ * well: the one to its server, and the one back to whom that interrupts.
  */
 void sched_add(struct sched *sched, const struct sched_params *params, uint64_t now);
 
