@@ -126,20 +126,29 @@ static void xsetbv_one(uint64_t value)
 
 #define CR0_CD    UINT64_C(0x40000000)
 #define CR0_NW    UINT64_C(0x20000000)
-#define CR4_KNOWN UINT64_C(0x770fdf)   /* without PAE: clearing it in 64-bit mode ends an emulated guest */
+#define CR4_KNOWN UINT64_C(0x7df)      /* without PAE: clearing it in 64-bit mode ends an emulated guest */
 #define CR4_VMXE  UINT64_C(0x2000)
 #define CR4_SMXE  UINT64_C(0x4000)
 #define CR4_OSXSAVE UINT64_C(0x40000)
+
+/* Bits of CR4 that this CPU has. QEMU 10.0 ends a guest that sets one which it lacks, where a CPU gives #GP. */
+static uint64_t cr4_bits(void)
+{
+    struct cpuid one = cpuid(1, 0), seven = cpuid(7, 0);
+    return CR4_KNOWN | (uint64_t)(seven.ecx >> 2 & 1) << 11 /* UMIP */ | (uint64_t)(seven.ebx & 1) << 16 /* FSGSBASE */ |
+           (uint64_t)(one.ecx >> 17 & 1) << 17 /* PCIDE */ | (uint64_t)(seven.ebx >> 7 & 1) << 20 /* SMEP */ |
+           (uint64_t)(seven.ebx >> 20 & 1) << 21 /* SMAP */ | (uint64_t)(seven.ecx >> 3 & 1) << 22 /* PKE */;
+}
 
 /* Bits of the control registers, but those that make 64-bit mode, set and cleared again; XCR0 with what must not be in it. */
 void attack_control(const char *name, uint64_t address)
 {
     static const uint64_t states[] = {0, 2, 4, 5, UINT64_C(1) << 63, UINT64_MAX, 0x10, 0x60001};
-    uint64_t cr0 = read_cr0(), cr4 = read_cr4();
+    uint64_t cr0 = read_cr0(), cr4 = read_cr4(), known = cr4_bits();
     uint32_t tried = 0, refused = 0;
     (void)address;
     for (uint32_t bit = 0; bit < 64; bit++) {
-        if ((CR4_KNOWN >> bit & 1) != 0) {
+        if ((known >> bit & 1) != 0) {
             refused += !trap_try(write_cr4, cr4 ^ (UINT64_C(1) << bit));
             write_cr4(cr4);
             tried++;
