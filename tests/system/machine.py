@@ -65,35 +65,35 @@ def qemu_version(program: str = QEMU) -> tuple[int, int]:
 
 
 PREFIX = re.compile(r"([a-z][a-z0-9_-]*)\| ")
-GLUED_AT_MOST = 50000
+GLUED_LINES = 300                          # so many of the last lines are looked at
+GLUED_PIECES = 8                           # in so many pieces a line may have been broken
 
 
 def glued_search(compiled: Pattern[str], text: str) -> Optional[tuple["re.Match[str]", int]]:
     """Search where a line that another's line broke apart is whole again: the match, and its end in `text`.
 
     On a loaded host a guest can stand still in the middle of a line for so long that the console lets
-    another's line through. Each owner's lines are joined wherever the next line is another's.
+    another's line through. Nothing tells such a piece from a whole line: any of an owner's lines may go on
+    in the next one that follows upon another's, and so on, and any may be the beginning.
     """
-    begin = max(0, len(text) - GLUED_AT_MOST)
-    joined: dict[str, str] = {}
-    ends: dict[str, list[tuple[int, int]]] = {}   # (length of the joined text, end in `text`) after each piece
-    at = begin
-    before = ""
-    for line in text[begin:].split("\n"):
+    lines = text.split("\n")[-GLUED_LINES:]
+    end = len(text) - len("\n".join(lines))
+    pieces: dict[str, list[tuple[str, int, int]]] = {}    # owner: text, number of the line, end in `text`
+    for number, line in enumerate(lines):
+        end += len(line) + (1 if number else 0)
         found = PREFIX.match(line)
         if found:
-            owner = found.group(1)
-            have = joined.get(owner, "")
-            broken = have != "" and before != owner
-            have += line[found.end():] if broken else ("\n" if have else "") + line
-            joined[owner] = have
-            ends.setdefault(owner, []).append((len(have), at + len(line)))
-            before = owner
-        at += len(line) + 1
-    for owner, have in joined.items():
-        match = compiled.search(have)
-        if match:
-            return match, next(end for length, end in ends[owner] if length >= match.end())
+            pieces.setdefault(found.group(1), []).append((line, number, end))
+    for owner, its in pieces.items():
+        for first, (have, before, _) in enumerate(its):
+            for line, number, end in its[first + 1:first + GLUED_PIECES]:
+                if number == before + 1:
+                    break                   # nobody came between: a line of its own
+                have += line[len(owner) + 2:]
+                match = compiled.search(have)
+                if match:
+                    return match, end
+                before = number
     return None
 
 
