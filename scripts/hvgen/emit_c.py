@@ -238,7 +238,9 @@ def one_line(fields: Sequence[tuple[str, str]]) -> str:
 
 
 def blob_name(part: PlanPartition, number: int) -> str:
-    return f"blob_{ident(part.name)}_{number}"
+    """What is the same in every partition stands once in the image."""
+    blob = part.blobs[number]
+    return f"blob_{blob.what}" if blob.constant else f"blob_{ident(part.name)}_{number}"
 
 
 def rounded(size: int) -> int:
@@ -308,7 +310,7 @@ def _arrays(plan: Plan, part: PlanPartition, dtb_size: int) -> list[str]:
         out += [f"extern const uint8_t {blob_name(part, i)}[];" for i in range(len(part.blobs))]
         out.append(f"static const struct layout_image images_{name}[] = {{")
         for i, blob in enumerate(part.blobs):
-            size = blob.size if blob.file else dtb_size
+            size = dtb_size if blob.generated else blob.size
             out.append(f"    {{ {blob_name(part, i)}, {pa(blob.pa)}, {rounded(size):#x} }},"
                        f"  /* {c_comment(blob.what)}: {size} bytes to ipa {blob.ipa:#x} */")
         out.append("};")
@@ -398,14 +400,20 @@ def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
 def images_s(plan: Plan, dtb_paths: Sequence[str]) -> str:
     """dtb_paths: where each partition's devicetree or boot block was written, by partition index."""
     out = [HEADER.format(source=plan.system.name + "/system.yaml").rstrip("\n"), '    .section .images, "a"']
+    done: set[str] = set()
     for part in plan.partitions:
         for i, blob in enumerate(part.blobs):
             label = blob_name(part, i)
+            if label in done:
+                continue
+            done.add(label)
             path = json.dumps(blob.file or dtb_paths[part.index], ensure_ascii=False)
             piece = f", {blob.file_offset}, {blob.size}" if blob.file else ""
-            out += ["", f"    .balign 16  /* {c_comment(part.name)}: {c_comment(blob.what)} */",
+            data = f".byte {', '.join(f'{byte:#04x}' for byte in blob.constant)}" if blob.constant else f".incbin {path}{piece}"
+            whose = "all" if blob.constant else c_comment(part.name)
+            out += ["", f"    .balign 16  /* {whose}: {c_comment(blob.what)} */",
                     f"    .global {label}", f"    .type {label}, %object", f"{label}:",
-                    f"    .incbin {path}{piece}", "    .balign 16", f"    .size {label}, . - {label}"]
+                    f"    {data}", "    .balign 16", f"    .size {label}, . - {label}"]
     out += ["", '    .section .note.GNU-stack, "", %progbits', ""]
     return "\n".join(out)
 

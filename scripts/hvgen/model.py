@@ -285,15 +285,21 @@ class Mapping:
 class Blob:
     """Bytes that are copied into a partition's RAM at each start.
 
-    Either bytes from a file (file, file_offset, size) or, when `file` is empty, the partition's
-    generated devicetree (x86: boot block).  size is the size in the file; zeros are appended up to a multiple of 16.
+    Either bytes from a file (file, file_offset, size) or `constant`, the same in every partition; or, when both are
+    empty, the partition's generated devicetree (x86: boot block).  size is the size in the file; zeros are appended up
+    to a multiple of 16.
     """
-    what: str                          # "image", "segment 0", "kernel", "initrd", "dtb" (x86: "boot")
+    what: str                          # "image", "segment 0", "kernel", "initrd", "dtb" (x86: "boot", "reset")
     file: str
     file_offset: int
     size: int
     ipa: int
     pa: int
+    constant: bytes = b""
+
+    @property
+    def generated(self) -> bool:
+        return not self.file and not self.constant
 
 
 @dataclass(frozen=True)

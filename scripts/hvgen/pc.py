@@ -11,8 +11,15 @@ from .place import GIB, KIB, MIB, PAGE, align_down, overlap
 LOW_RAM_END = 2 * GIB
 HIGH_RAM = 4 * GIB
 GUEST_LEAST = 4 * MIB
-KEPT_IN_GUEST = Region(0x9f000, 0x61000)       # its memory map says "reserved" here; the boot block is at its end
-BOOT_BLOCK = Region(0xf0000, 64 * KIB)         # PVH start info, memory map, command line, ACPI tables
+KEPT_IN_GUEST = Region(0x9f000, 0x61000)       # its memory map says "reserved" here; boot block, page of the reset entry
+BOOT_BLOCK = Region(0xf0000, 60 * KIB)         # PVH start info, memory map, command line, ACPI tables
+
+# Where a PC's BIOS is entered, F000:FFF0: guests that know no other way to restart jump there in real mode.
+RESET_ENTRY = 0xffff0
+RESET_CODE = bytes.fromhex("b0 06"             # mov al, 6
+                           "ba f9 0c"          # mov dx, 0xcf9: the register that restarts a partition
+                           "ee"                # out dx, al
+                           "f4 eb fd").ljust(16, b"\xf4")  # hlt; jmp back to it
 
 # The board's: what lies below 1 MiB is firmware's; the hypervisor's code is linked for the lower 2 GiB.
 FIRMWARE = Region(0, MIB)

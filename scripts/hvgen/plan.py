@@ -231,8 +231,8 @@ def _partition(hardware: Hardware, part: Partition, index: int, cpus: tuple[Plan
     return PlanPartition(
         index=index, name=part.name, vmid=index + 1, spec=part, cpus=tuple(mine[v] for v in sorted(mine)),
         direct=direct, ram=ram, mappings=mappings,
-        devices=tuple((device, spec) for spec, device in devices), blobs=_blobs(layout, ram, "boot" if hardware.pc else "dtb"),
-        entry=layout.entry, dtb_ipa=layout.dtb, dtb_room=DTB_ROOM, initrd=layout.initrd,
+        devices=tuple((device, spec) for spec, device in devices), blobs=_blobs(hardware, layout, ram),
+        entry=layout.entry, dtb_ipa=layout.dtb, dtb_room=pc.BOOT_BLOCK.size if hardware.pc else DTB_ROOM, initrd=layout.initrd,
         spis=tuple(sorted(spis)), ppis=_ppis(hardware, part), vuart=vuart, dma_unprotected=allocate.unprotected(part),
         ipa_bits=_ipa_bits(hardware, mappings, vuart), ports=_ports(hardware, part))
 
@@ -269,14 +269,17 @@ def _ipa_bits(hardware: Hardware, mappings: tuple[Mapping, ...], vuart: Optional
     return max(IPA_BITS_LEAST, (max(tops) - 1).bit_length())
 
 
-def _blobs(layout: Layout, ram: tuple[Mapping, ...], generated: str) -> tuple[Blob, ...]:
+def _blobs(hardware: Hardware, layout: Layout, ram: tuple[Mapping, ...]) -> tuple[Blob, ...]:
     """Where memory is in several physical ranges, so is what is copied there."""
     out = []
     for piece, ipa in layout.pieces:
         for start, pa, size in _physical(ram, ipa, piece.size):
             out.append(Blob(piece.what, piece.file, start - ipa, size, start, pa))
     for start, pa, _ in _physical(ram, layout.dtb, DTB_ROOM)[:1]:
-        out.append(Blob(generated, "", 0, 0, start, pa))
+        out.append(Blob("boot" if hardware.pc else "dtb", "", 0, 0, start, pa))
+    code = pc.RESET_CODE if hardware.pc else b""
+    for start, pa, size in _physical(ram, pc.RESET_ENTRY, len(code)):
+        out.append(Blob("reset", "", 0, size, start, pa, code))
     return tuple(out)
 
 
@@ -296,7 +299,7 @@ def with_dtb(plan: Plan, sizes: Union[Dict[str, int], Dict[int, int]]) -> Plan:
     filled = []
     for part in plan.partitions:
         size = known.get(part.name, known.get(str(part.index), 0))
-        blobs = tuple(replace(b, size=size) if not b.file else b for b in part.blobs)
+        blobs = tuple(replace(b, size=size) if b.generated else b for b in part.blobs)
         filled.append(replace(part, blobs=blobs))
     return replace(plan, partitions=tuple(filled))
 

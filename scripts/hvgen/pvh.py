@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from . import guest_acpi
 from .model import Plan, PlanPartition, Region
+from .pc import BOOT_BLOCK, KEPT_IN_GUEST
 from .place import align_up, merge, subtract
 
 MAGIC = 0x336ec578
@@ -20,8 +21,7 @@ MODULE = struct.Struct("<4Q")
 MEMORY = struct.Struct("<2Q2I")
 
 RAM, RESERVED, ACPI = 1, 2, 3          # types of E820
-LOW_END = 0x9f000                      # where a PC's firmware would have its data
-ACPI_BASE, MIB = 0xf0000, 0x100000
+LOW_END = KEPT_IN_GUEST.base           # where a PC's firmware would have its data
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class BootBlock:
 
 def memory_map(part: PlanPartition) -> list[tuple[Region, int]]:
     """What the partition's RAM is used for at its start, by address."""
-    first = [(Region(0, LOW_END), RAM), (Region(LOW_END, ACPI_BASE - LOW_END), RESERVED),
-             (Region(ACPI_BASE, MIB - ACPI_BASE), ACPI)]
+    first = [(Region(0, LOW_END), RAM), (Region(LOW_END, BOOT_BLOCK.base - LOW_END), RESERVED), (BOOT_BLOCK, ACPI),
+             (Region(BOOT_BLOCK.end, KEPT_IN_GUEST.end - BOOT_BLOCK.end), RESERVED)]
     ram = merge(Region(m.ipa, m.size) for m in part.ram)
     rest = subtract(ram, [region for region, _ in first])
     return first + [(region, RAM) for region in rest]

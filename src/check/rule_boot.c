@@ -21,6 +21,7 @@
 #define SYSTEM_IO     1u
 #define VUART_PORTS   8u
 #define MADT_FIXED    44u
+#define BIOS_ENTRY    0xffff0u  /* F000:FFF0 */
 
 struct start_info {
     uint32_t magic, version, flags, module_count;
@@ -504,6 +505,46 @@ static void prove_lines(const struct world *world, struct proof *proof)
     each_boot(world, proof, true, lines_of);
 }
 
+/* ---------------------------------------------------------------- the BIOS's entry point */
+
+static bool called_free(const struct boot *boot, uint64_t ipa)
+{
+    for (uint32_t i = 0; i < boot->info.map_count; i++) {
+        const struct map_entry *e = &boot->map[i];
+
+        if (e->type == MAP_RAM && ipa >= e->base && ipa - e->base < e->size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* mov al, value; mov dx, port; out dx, al; hlt; jmp to the hlt: in real mode (SDM 2), with the FADT's port and value. */
+static void reset_of(const struct world *world, struct proof *proof, const struct part *part, const struct boot *boot)
+{
+    const uint8_t *fadt = boot->fadt.bytes;
+    const uint8_t wanted[] = {0xb0, fadt[128], 0xba, fadt[120], fadt[121], 0xee, 0xf4, 0xeb, 0xfd};
+    uint64_t count = 0;
+    const uint8_t *code = image_at(world, part, BIOS_ENTRY, &count);
+
+    proof->checked++;
+    if (code == NULL || count < sizeof(wanted)) {
+        violate(proof, "%s finds no code at the BIOS's entry point 0x%x", part->name, BIOS_ENTRY);
+    } else if (memcmp(code, wanted, sizeof(wanted)) != 0) {
+        violate(proof, "the code of %s at the BIOS's entry point 0x%x does not write 0x%x to port 0x%x, which its FADT "
+                       "names for a restart",
+                part->name, BIOS_ENTRY, fadt[128], (uint32_t)(fadt[120] | fadt[121] << 8));
+    }
+    if (called_free(boot, BIOS_ENTRY)) {
+        violate(proof, "the memory map of %s calls the BIOS's entry point 0x%x free", part->name, BIOS_ENTRY);
+    }
+}
+
+static void prove_reset(const struct world *world, struct proof *proof)
+{
+    each_boot(world, proof, true, reset_of);
+}
+
 /* clang-format off */
 static const struct rule rules[] = {
     {"boot-readable",
@@ -531,6 +572,10 @@ static const struct rule rules[] = {
     {"acpi-interrupts",
      "Every interrupt in a guest's DSDT is a line that the partition owns, or its virtual UART's.",
      "partitions", prove_lines, ARCH_X86},
+    {"boot-reset",
+     "At the BIOS's entry point, where guests jump that know no other way to restart, every guest finds code that writes "
+     "the FADT's reset register, in memory that its memory map does not call free.",
+     "partitions", prove_reset, ARCH_X86},
 };
 /* clang-format on */
 

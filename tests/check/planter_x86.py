@@ -107,11 +107,15 @@ class PcImage(Image):
 
     # The boot block
 
-    def boot(self, part: str) -> int:
-        """Where in the image the boot block of a partition stands: behind all that it copies."""
+    def at_guest(self, part: str, ipa: int) -> int:
+        """Where in the image the bytes stand that are copied to a guest address, the first of a blob."""
         raw = self.part(part)
-        pa = self.memory(part).pa + raw.dtb
+        pa = self.memory(part).pa + ipa
         return next(b.source for i in range(raw.image_count) for b in [self.blob(part, i)] if b.target == pa)
+
+    def boot(self, part: str) -> int:
+        """Where in the image the boot block of a partition stands."""
+        return self.at_guest(part, self.part(part).dtb)
 
     def boot_word(self, part: str, offset: int) -> int:
         return self.read64(self.boot(part) + offset)

@@ -919,12 +919,12 @@ def memory_map_elsewhere(image: PcImage) -> None:
 
 @fault("boot-memory", says="which it does not have")
 def memory_map_too_long(image: PcImage) -> None:
-    edit_boot(image, map_entry(image, 3) + 8, 64 * MIB, 8)
+    edit_boot(image, map_entry(image, 4) + 8, 64 * MIB, 8)
 
 
 @fault("boot-memory", says="does not have its memory at")
 def memory_map_too_short(image: PcImage) -> None:
-    edit_boot(image, map_entry(image, 3) + 8, 32 * MIB, 8)
+    edit_boot(image, map_entry(image, 4) + 8, 32 * MIB, 8)
 
 
 @fault("boot-memory", says="of its boot block free")
@@ -936,6 +936,32 @@ def boot_block_called_free(image: PcImage) -> None:
 def memory_map_with_overlap(image: PcImage) -> None:
     edit_boot(image, map_entry(image, 1), 0x9e000, 8)
     edit_boot(image, map_entry(image, 1) + 8, 0x52000, 8)
+
+
+def edit_reset(image: PcImage, offset: int, value: int) -> None:
+    image.put(image.at_guest("alpha", 0xffff0) + offset, bytes([value]))
+
+
+@fault("boot-reset", says="does not write 0x6 to port 0xcf9")
+def reset_entry_to_another_port(image: PcImage) -> None:
+    edit_reset(image, 3, 0xf8)
+
+
+@fault("boot-reset", says="does not write 0x6 to port 0xcf9")
+def reset_entry_runs_on(image: PcImage) -> None:
+    edit_reset(image, 8, 0)
+
+
+@fault("boot-reset", "image-target", says="finds no code at the BIOS's entry point")
+def reset_entry_elsewhere(image: PcImage) -> None:
+    raw = image.part("alpha")
+    pa = image.memory("alpha").pa + 0xffff0
+    next(b for i in range(raw.image_count) for b in [image.blob("alpha", i)] if b.target == pa).target = 0
+
+
+@fault("boot-reset", says="calls the BIOS's entry point 0xffff0 free")
+def reset_entry_called_free(image: PcImage) -> None:
+    edit_boot(image, map_entry(image, 3) + 16, 1)
 
 
 @fault("boot-initrd", says="has 1 modules, system.yaml no initrd")

@@ -10,6 +10,7 @@ from typing import Literal, Optional, Sequence
 from samples import GIB, MIB, ROOT  # noqa: F401
 from hvgen.model import (Blob, Cpu, Device, DeviceSpec, Hardware, ImageSpec, Interrupt, IoApic, Mapping, MemorySpec, Out,
                          Partition, Pc, Plan, PlanCpu, PlanPartition, Region, Span, System, Uart, Vuart)
+from hvgen.pc import BOOT_BLOCK, RESET_CODE, RESET_ENTRY
 
 COM1, COM2, RTC = "/serial@3f8", "/serial@2f8", "/rtc@70"
 IOAPIC = IoApic("/interrupt-controller@fec00000", Region(0xfec00000, 0x1000), 24, 2)
@@ -53,10 +54,11 @@ def partition(hw: Hardware, index: int, name: str, cpus: Sequence[int], ram: Seq
     spec = Partition(name, tuple((c, Span("s.yaml", 4)) for c in cpus), MemorySpec(sum(m.size for m in ram)),
                      ImageSpec("linux" if initrd else "raw", "guest.bin", bootargs=bootargs), "direct", specs,
                      "vuart" if vuart else "", span=Span("s.yaml", 3 + 10 * index))
-    boot = [Blob("boot", "", 0, 0, 0xf0000, ram[0].pa + 0xf0000)]
+    boot = [Blob("boot", "", 0, 0, 0xf0000, ram[0].pa + 0xf0000),
+            Blob("reset", "", 0, len(RESET_CODE), RESET_ENTRY, ram[0].pa + RESET_ENTRY, RESET_CODE)]
     top = max(m.ipa + m.size for m in mappings)
     return PlanPartition(index, name, index + 1, spec, tuple(cpus), True, tuple(ram), mappings, tuple(zip(owned, specs)),
-                         (*blobs, *boot), 0x200000, 0xf0000, 0x10000, initrd,
+                         (*blobs, *boot), 0x200000, BOOT_BLOCK.base, BOOT_BLOCK.size, initrd,
                          tuple(sorted(i.intid for d in owned for i in d.interrupts)), (), Vuart(0x3f8, 4) if vuart else None,
                          False, max(32, (top - 1).bit_length()), tuple(sorted(r for d in owned for r in d.ports)))
 

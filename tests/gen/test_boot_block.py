@@ -11,7 +11,7 @@ from typing import Iterator
 
 import pytest
 import samples_x86 as samples
-from hvgen import generate, guest_acpi, pvh
+from hvgen import generate, guest_acpi, pc, pvh
 from hvgen.diag import Failed
 from hvgen.model import Device, Interrupt, Plan, Region
 from samples import GIB, MIB
@@ -93,7 +93,7 @@ def test_start_info_of_a_linux() -> None:
 
 def test_memory_map() -> None:
     linux, hello = guests()
-    low = [(0, 0x9f000, 1), (0x9f000, 0xf0000, 2), (0xf0000, MIB, 3)]
+    low = [(0, 0x9f000, 1), (0x9f000, 0xf0000, 2), (0xf0000, 0xff000, 3), (0xff000, MIB, 2)]
     assert linux.memory() == low + [(MIB, GIB, 1), (4 * GIB, 4 * GIB + 3 * MIB, 1)]
     assert hello.memory() == low + [(MIB, 16 * MIB, 1)]
     for guest in (linux, hello):
@@ -241,9 +241,20 @@ def test_a_block_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     hw = samples.hardware()
     ram = [samples.ram_mapping(0, 32 * MIB, 16 * MIB)]
     plan = samples.plan(hw, [samples.partition(hw, 0, "wordy", [0], ram, bootargs="x" * 70000)])
-    with pytest.raises(Failed, match="the boot block of partition 'wordy' has 7.... bytes, there is room for 65536"):
+    with pytest.raises(Failed, match="the boot block of partition 'wordy' has 7.... bytes, there is room for 61440"):
         generate.generate(plan, samples.stub_core(tmp_path), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_reset_entry_in_real_mode(tmp_path: Path) -> None:
+    """As binutils reads it."""
+    (tmp_path / "code").write_bytes(pc.RESET_CODE)
+    objdump = shutil.which("x86_64-linux-gnu-objdump") or "objdump"
+    text = subprocess.run([objdump, "-D", "-b", "binary", "-m", "i8086", tmp_path / "code"], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    rows = [line.split("\t")[2].split() for line in text.splitlines() if line.count("\t") == 2]
+    assert rows[:5] == [["mov", "$0x6,%al"], ["mov", "$0xcf9,%dx"], ["out", "%al,(%dx)"], ["hlt"], ["jmp", "0x6"]]
+    assert len(pc.RESET_CODE) == 16 and pc.RESET_ENTRY == 0xffff0
 
 
 def test_blocks_do_not_depend_on_the_vendor() -> None:

@@ -15,6 +15,7 @@ import walker
 from contract import offsets
 from hvgen import bitmaps, cpuid, emit_c, generate, image, msrs, pvh, tables
 from hvgen.model import Blob, Plan, Region
+from hvgen.pc import RESET_CODE
 from samples import MIB, ROOT
 from test_emit import FLAGS, Memory
 
@@ -191,6 +192,17 @@ def test_images_are_where_the_layout_says(linked: Linked) -> None:
     data = (linked.out / "linux.boot").read_bytes()
     assert data == pvh.boot_block(linked.plan, linked.plan.partitions[0]).data
     assert target == 64 * MIB + 0xf0000 and memory.bytes(block, size) == data.ljust(size, b"\0")
+
+
+def test_the_reset_entry_stands_once(linked: Linked) -> None:
+    memory = linked.memory
+    rows = []
+    for index, last in ((0, 2), (1, 1)):
+        images = memory.read(linked.partition(index) + AT["layout_partition.images"])
+        rows.append([memory.read(images + 24 * last + 8 * i) for i in range(3)])
+    first, second = rows
+    assert (first[0], first[2]) == (second[0], second[2]) and memory.bytes(first[0], 16) == RESET_CODE
+    assert [row[1] for row in rows] == [p.ram[0].pa + 0xffff0 for p in linked.plan.partitions]
 
 
 def test_checksum_and_flat_file(linked: Linked) -> None:

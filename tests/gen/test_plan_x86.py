@@ -48,14 +48,15 @@ def test_one_guest() -> None:
     a = plan.partitions[0]
     assert (plan.vmm, plan.trampoline, plan.text_offset, plan.console_cpu) == ("svm", 0x8000, 0, 0)
     assert plan.hv == Region(16 * MIB, 448 * KIB)
-    assert a.direct and (a.entry, a.dtb_ipa, a.dtb_room) == (MIB, 0xf0000, 64 * KIB)
+    assert a.direct and (a.entry, a.dtb_ipa, a.dtb_room) == (MIB, 0xf0000, 60 * KIB)
     assert [(m.ipa, m.size) for m in a.mappings] == [(0, 64 * MIB)]
     assert (a.spis, a.ppis, a.ports) == ((), (), ())
     assert a.vuart and (a.vuart.ipa, a.vuart.intid) == (0x3f8, 4)
-    assert [(b.what, b.ipa, b.pa - a.ram[0].pa) for b in a.blobs] == [("image", MIB, MIB), ("boot", 0xf0000, 0xf0000)]
+    assert [(b.what, b.ipa, b.pa - a.ram[0].pa) for b in a.blobs] == [
+        ("image", MIB, MIB), ("boot", 0xf0000, 0xf0000), ("reset", 0xffff0, 0xffff0)]
     assert [(c.board_index, c.mpidr, c.redist) for c in plan.cpus] == [(0, 0, 0), (2, 2, 0)]
     assert plan.notes == () and (plan.pa_bits, a.ipa_bits) == (36, 32)
-    assert [b.size for b in planner.with_dtb(plan, {"a": 4711}).partitions[0].blobs] == [4096, 4711]
+    assert [b.size for b in planner.with_dtb(plan, {"a": 4711}).partitions[0].blobs] == [4096, 4711, 16]
 
 
 def test_vendor() -> None:
@@ -188,7 +189,7 @@ def test_initrd_lies_behind_the_kernel() -> None:
     a = plan.partitions[0]
     assert a.initrd == Region(56 * MIB + 4096, 5000) and a.entry == 0x1000850
     assert [(b.what, b.ipa, b.size) for b in a.blobs] == [
-        ("kernel", 16 * MIB, 20 * MIB), ("initrd", 56 * MIB + 4096, 5000), ("boot", 0xf0000, 0)]
+        ("kernel", 16 * MIB, 20 * MIB), ("initrd", 56 * MIB + 4096, 5000), ("boot", 0xf0000, 0), ("reset", 0xffff0, 16)]
     with pytest.raises(planner.Refused, match="IMG-SIZE.*kernel and initrd: 56.1 MiB of memory are needed, there are 56.0 MiB"):
         planner.make(pc(), system(replace(part_of, memory=replace(part_of.memory, size=56 * MIB + 4096))), {"a": linux})
     alone = replace(linux, pieces=linux.pieces[:1])
@@ -257,7 +258,7 @@ def test_plan_json() -> None:
     assert made["cpus"][1] == {"board_index": 2, "apic_id": 2, "partition": "b", "vcpu": 0}
     a = made["partitions"][0]
     assert (a["lines"], a["ports"], a["vuart"]) == ([3], [{"base": "0x2f8", "size": 8}], {"port": "0x3f8", "line": 4})
-    assert a["boot_block"] == {"guest": "0xf0000", "room": 64 * KIB} and a["interrupts"] == "direct"
+    assert a["boot_block"] == {"guest": "0xf0000", "room": 60 * KIB} and a["interrupts"] == "direct"
     assert [i["what"] for i in a["images"]] == ["image"] and "spis" not in a
 
 

@@ -2,6 +2,8 @@
 """The life of a partition on x86: ACPI's reset and power-off, restart, policies, consoles, devices."""
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from conftest import long
@@ -36,6 +38,17 @@ def test_many_resets(build, machine):
         one.expect(r"^one\| tick 1$", 20)
         one.send("reboot\r", pause=0.01)
         start(one, "one")
+    one.expect(r"^two\| tick (\d+)", 10)
+
+
+@pytest.mark.long
+def test_input_meets_restarts(build, machine):
+    """400 restarts, each asked for as soon as the guest shows that it is there, at various speeds: no character is lost."""
+    one = machine(qemu(pair(build)), limit=600)
+    for number in range(400):
+        start(one, "one")
+        time.sleep(number % 7 * 0.004)
+        one.send("reboot\r", pause=number % 4 * 0.001)
     one.expect(r"^two\| tick (\d+)", 10)
 
 
@@ -120,8 +133,8 @@ def test_every_line_has_its_prefix(build, machine):
 
 
 def test_linux_reboots(build, machine):
-    """Through ACPI's reset register: with both cores, twice."""
-    image = image_of(build, "linux-reboot", linux("[0, 1]", "reboot=a bulkhead.test=smoke bulkhead.then=reboot"), hello("[2]"))
+    """As PCs do in the end, by the BIOS's entry point: with both cores, twice."""
+    image = image_of(build, "linux-reboot", linux("[0, 1]", "bulkhead.test=smoke bulkhead.then=reboot"), hello("[2]"))
     one = machine(qemu(image), limit=240)
     for _ in range(2):
         one.expect(r"^linux\| Linux is up: 2 CPUs", 90)
