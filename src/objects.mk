@@ -56,6 +56,15 @@ vendor-$(CONFIG_SVM) := svm
 vendor-$(CONFIG_VMX) := vmx
 CPPFLAGS += $(if $(CONFIG_X86),-Isrc/arch/x86 -Isrc/arch/x86/$(vendor-y))
 
+obj-$(CONFIG_HEALTH) += core/health.o
+obj-$(CONFIG_WATCHDOG) += core/watchdog.o
+
+# What is needed beside the console's alarm once somebody counts time.
+time-$(CONFIG_ARM64) := arch/arm64/time.o
+timed-$(CONFIG_POOLS) := $(time-y)
+timed-$(CONFIG_WATCHDOG) := $(time-y)
+obj-y += $(timed-y)
+
 obj-$(CONFIG_POOLS) += core/pool.o
 obj-$(CONFIG_POOLS) += core/sched_rtds.o
 obj-$(CONFIG_ARINC653) += core/sched_arinc.o

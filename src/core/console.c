@@ -9,6 +9,7 @@
 #include <hv/console.h>
 #include <hv/serial.h>
 #include <hv/vuart.h>
+#include <hv/watchdog.h>
 
 #define RING_SIZE    512u          /* bytes, a power of two */
 #define RING_URGENT  256u          /* a ring this full is moved even without a whole line */
@@ -214,7 +215,7 @@ void console_tick(void)
     if (left || input_held != 0) {
         __atomic_store_n(&alarm, 1u, __ATOMIC_RELEASE);
     }
-    arch_alarm(left || input_held != 0 ? REST_NS : 0);
+    alarm_console(left || input_held != 0 ? REST_NS : 0);
 }
 
 bool console_ready(uint32_t partition)
@@ -379,6 +380,6 @@ void console_input(void)
     arch_console_irq(!wait);
     if (wait) {
         __atomic_store_n(&alarm, 1u, __ATOMIC_RELEASE);
-        arch_alarm(REST_NS);
+        alarm_console(REST_NS);
     }
 }

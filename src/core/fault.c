@@ -2,6 +2,7 @@
 /* What a guest did wrong, in words: who, where, to what, and whose that is. */
 #include <hv/arch.h>
 #include <hv/console.h>
+#include <hv/features.h>
 #include <hv/fault.h>
 
 /* The innermost device of the board that covers the address (devices are sorted by base), or NULL. */
@@ -65,5 +66,7 @@ void fault_report(struct vcpu *vcpu, const struct fault *fault)
         arch_board_reset();
         print("  the firmware refused to reset the board; %s is stopped\n", config->name);
     }
-    partition_request(config, config->on_fault == LAYOUT_FAULT_RESTART ? REQUEST_RESTART : REQUEST_STOP);
+    partition_request(config, config->on_fault != LAYOUT_FAULT_RESTART ? REQUEST_STOP
+                              : HV_HEALTH                              ? REQUEST_FAULT
+                                                                       : REQUEST_RESTART);
 }

@@ -7,6 +7,7 @@
 #include <hv/main.h>
 #include <hv/partition.h>
 #include <hv/pool.h>
+#include <hv/watchdog.h>
 
 void main_early(const void *dtb, uint64_t mpidr)
 {
@@ -39,6 +40,9 @@ void main_core(uint32_t cpu)
 {
     if (layout.console_irq != 0 && cpu == layout.console_cpu) {
         console_input_on();
+    }
+    if (HV_WATCHDOG) {
+        watchdog_tick(cpu);  /* a kick before this core was up is lost */
     }
     if (HV_POOLS && layout.cpus[cpu].pool != 0) {
         pool_main(cpu);

@@ -2,8 +2,11 @@
 /* The life of partitions; see hv/partition.h for how a request becomes a stop or a restart. */
 #include <hv/arch.h>
 #include <hv/console.h>
+#include <hv/features.h>
+#include <hv/health.h>
 #include <hv/partition.h>
 #include <hv/vuart.h>
+#include <hv/watchdog.h>
 
 #define REQUEST_BITS   8u  /* of partition.request: enum partition_request; its number stands above */
 #define HALT_LIMIT_NS  UINT64_C(1000000000)  /* a core that has not left its guest by then is named */
@@ -81,6 +84,9 @@ static void partition_load(const struct layout_partition *config, const struct p
 {
     arch_loader_open(config);
     if (partition->start_count != 0) {
+        if (HV_HEALTH) {
+            health_reset_devices(config);  /* before its RAM is somebody's again: one may do DMA */
+        }
         for (uint32_t i = 0; i < config->memory_count; i++) {
             arch_zero(config->memory[i].pa.raw, config->memory[i].size);
         }
@@ -114,6 +120,9 @@ static void partition_start(struct vcpu *vcpu)
     vcpu->context = config->dtb.raw;
     vcpu->run = VCPU_ON_PENDING;
     __atomic_store_n(&partition->request, REQUEST_NONE, __ATOMIC_RELEASE);
+    if (HV_WATCHDOG) {
+        watchdog_start(config, partition->time_base);
+    }
 }
 
 static void board_off_if_all_are(void)
@@ -131,12 +140,23 @@ static void partition_carry_out(struct vcpu *vcpu, uint32_t request)
 {
     struct partition *partition = vcpu->partition;
 
+    if (HV_WATCHDOG) {
+        watchdog_stop(vcpu->config);
+    }
+    if (HV_HEALTH) {
+        request = health_decide(vcpu->config, request);
+    }
     if (request == REQUEST_START || request == REQUEST_RESTART) {
         if (request == REQUEST_RESTART) {
             print("%s restarts\n", vcpu->config->name);
         }
         partition_start(vcpu);
         return;
+    }
+    if (HV_HEALTH) {
+        arch_loader_open(vcpu->config);
+        health_reset_devices(vcpu->config);
+        arch_loader_close();
     }
     arch_partition_reset(vcpu->config);
     print("%s is %s\n", vcpu->config->name, request == REQUEST_OFF ? "off" : "stopped");

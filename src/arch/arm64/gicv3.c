@@ -2,6 +2,7 @@
 /* The physical GICv3: see gic.h for who has which priority. */
 #include <hv/arch.h>
 #include <hv/console.h>
+#include <hv/watchdog.h>
 
 #include "gic.h"
 #include "sysreg.h"
@@ -206,6 +207,9 @@ static HV_COLD void gic_own_interrupt(struct cpu *cpu, uint32_t intid)
     }
     if (cpu->vcpu.cpu == layout.console_cpu) {
         console_tick();
+    }
+    if (HV_WATCHDOG) {
+        watchdog_tick(cpu->vcpu.cpu);
     }
     gic_finish(intid);
 }

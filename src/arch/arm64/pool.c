@@ -6,6 +6,7 @@
 #include <hv/arch.h>
 #include <hv/console.h>
 #include <hv/pool.h>
+#include <hv/watchdog.h>
 
 #include "gic.h"
 #include "pool.h"
@@ -30,13 +31,6 @@ static struct cpu *core_of(const struct cpu *cpu)
 uint32_t arch_thread(void)
 {
     return cpu_here()->vcpu.cpu;
-}
-
-uint64_t arch_counts(uint64_t ns)
-{
-    uint64_t hz = sysreg_read(cntfrq_el0);
-
-    return ns / UINT64_C(1000000000) * hz + ns % UINT64_C(1000000000) * hz / UINT64_C(1000000000);
 }
 
 /* ---------------------------------------------------------------- a vcpu's state */
@@ -320,6 +314,9 @@ static bool take(struct cpu *cpu)
         }
         if (cpu->core == layout.console_cpu) {
             console_tick();
+        }
+        if (HV_WATCHDOG) {
+            watchdog_tick(cpu->core);
         }
         sysreg_write(ICC_DIR_EL1, intid);
     } else {

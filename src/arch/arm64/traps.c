@@ -4,6 +4,7 @@
 #include <hv/console.h>
 #include <hv/fault.h>
 #include <hv/vuart.h>
+#include <hv/watchdog.h>
 
 #include "gic.h"
 #include "pool.h"
@@ -174,6 +175,11 @@ static bool access_emulated(struct cpu *cpu, struct access *access)
         }
         return true;
     }
+    offset = access->ipa - config->watchdog.raw;
+    if (HV_WATCHDOG && offset < WATCHDOG_SIZE && config->watchdog_intid != 0) {
+        return access->write ? watchdog_write(config, offset, access->size, access->value)
+                             : watchdog_read(config, offset, access->size, &access->value);
+    }
     offset = access->ipa - layout.gic.redist[0].raw;
     if (offset < (uint64_t)config->vcpu_count * layout.gic.redist_stride) {
         return access->write ? vgic_redist_write(cpu, offset, access->size, access->value)
@@ -211,6 +217,7 @@ static bool is_emulated(const struct cpu *cpu, uint64_t ipa)
     const struct layout_partition *config = cpu->vcpu.config;
 
     return ipa - layout.gic.dist.raw < 0x10000u ||
+           (HV_WATCHDOG && config->watchdog_intid != 0 && ipa - config->watchdog.raw < WATCHDOG_SIZE) ||
            (config->vuart.intid != 0 && ipa - config->vuart.base.raw < HV_PAGE_SIZE) ||
            ipa - layout.gic.redist[0].raw < (uint64_t)config->vcpu_count * layout.gic.redist_stride;
 }

@@ -45,6 +45,15 @@ void arch_console_irq(bool on);
 /* console_tick() will be called on this core in `ns` nanoseconds; 0: not any more. */
 void arch_alarm(uint64_t ns);
 
+/* The same for watchdog_tick() and console_tick(), by the board's counter; UINT64_MAX: not any more. */
+void arch_alarm_at(uint64_t at);
+
+/* Nanoseconds as counts of arch_counter(). */
+uint64_t arch_counts(uint64_t ns);
+
+/* Makes an interrupt that the guest owns, and no device raises, pending, or takes that back. */
+void arch_set_pending(uint32_t intid, bool pending);
+
 /* Level of a virtual device's interrupt line, seen by vcpu 0's core or any other of the partition. */
 void arch_irq_line(const struct layout_partition *config, uint32_t intid, bool level);
 

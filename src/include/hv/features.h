@@ -21,6 +21,12 @@
 #define HV_CHANNELS  0
 #endif
 
+#ifdef CONFIG_HEALTH
+#define HV_HEALTH  1
+#else
+#define HV_HEALTH  0
+#endif
+
 #ifdef CONFIG_WATCHDOG
 #define HV_WATCHDOG  1
 #else

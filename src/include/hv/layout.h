@@ -25,6 +25,7 @@
 #define LAYOUT_MAX_SERVERS    64u   /* vcpus of one pool */
 #define LAYOUT_MAX_WINDOWS    256u  /* of all pools together */
 #define LAYOUT_MAX_CHANNELS   16u   /* of one partition */
+#define LAYOUT_MAX_RESTARTS   16u   /* restart_limit of one partition */
 #define LAYOUT_SPI_WORDS      32u   /* INTID 0..1023, one bit each */
 #define LAYOUT_NO_PARTITION   0xffffu
 #define LAYOUT_APIC_WORDS     8u    /* x86: APIC IDs 0..511, one bit each */
@@ -151,6 +152,14 @@ struct layout_vuart {
 };
 _Static_assert(sizeof(struct layout_vuart) == 16, "layout ABI");
 
+/* A write to a register of a device. */
+struct layout_write {
+    pa_t     address;
+    uint32_t width;      /* bytes: 1, 2 or 4 */
+    uint32_t value;
+};
+_Static_assert(sizeof(struct layout_write) == 16, "layout ABI");
+
 /* What a partition on x86 has beside the rest. */
 struct layout_pc_partition {
     const uint8_t *io_bitmap;   /* SVM: IOPM, 12 KiB (APM 2 15.10); VMX: bitmaps A and B, 8 KiB (SDM 3 25.6.4) */
@@ -202,9 +211,16 @@ struct layout_partition {
     uint32_t watchdog_intid;     /* its warning interrupt, 0: there is no watchdog */
     uint64_t restart_window_ns;
     ipa_t    watchdog;           /* refresh frame, 4 KiB; the control frame is the next page */
-    uint64_t reserved;
+    uint64_t watchdog_ns;        /* a fault if it is not refreshed for so long; the interrupt comes at half of it */
+    uint64_t watchdog_boot_ns;   /* the same, from each start to the first refresh */
+    uint32_t watchdog_cpu;       /* index into layout.cpus of the core that watches it: not a `direct` one */
+    uint32_t restart_then;       /* enum layout_on_fault: what comes in place of a restart beyond the limit */
+    const struct layout_write *resets;  /* to registers of its devices, at each restart and stop */
+    uint32_t reset_count;
+    uint32_t trap_wfi;           /* direct: 1: WFI traps, so that the core can be regained from it */
+    uint64_t reserved[4];
 };
-_Static_assert(sizeof(struct layout_partition) == 320, "layout ABI");
+_Static_assert(sizeof(struct layout_partition) == 384, "layout ABI");
 
 /* What lies where on the board: for fault reports only. Sorted by base. */
 struct layout_device {

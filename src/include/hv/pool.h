@@ -48,7 +48,4 @@ void arch_decide_at(uint64_t at);
 /* The idle thread waits for an interrupt and handles it. */
 void arch_idle(void);
 
-/* Nanoseconds as counts of arch_counter(). */
-uint64_t arch_counts(uint64_t ns);
-
 #endif

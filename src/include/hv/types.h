@@ -49,6 +49,11 @@ static inline uint16_t mmio_read16(uint64_t address)
     return *(const volatile uint16_t *)(uintptr_t)address;
 }
 
+static inline void mmio_write16(uint64_t address, uint16_t value)
+{
+    *(volatile uint16_t *)(uintptr_t)address = value;
+}
+
 static inline uint8_t mmio_read8(uint64_t address)
 {
     return *(const volatile uint8_t *)(uintptr_t)address;
