@@ -57,6 +57,8 @@ vendor-$(CONFIG_VMX) := vmx
 CPPFLAGS += $(if $(CONFIG_X86),-Isrc/arch/x86 -Isrc/arch/x86/$(vendor-y))
 
 obj-$(CONFIG_HEALTH) += core/health.o
+direct-$(CONFIG_ARM64) := arch/arm64/direct.o
+obj-$(CONFIG_HEALTH) += $(direct-y)
 obj-$(CONFIG_WATCHDOG) += core/watchdog.o
 
 # What is needed beside the console's alarm once somebody counts time.

@@ -81,6 +81,16 @@ void timer_at(uint64_t when);
 void timer_off(void);
 uint64_t timer_ns(uint64_t ticks);
 
+/* ------------------------------------------------------------------ watchdog.c */
+#define WATCHDOG_WS0  2u                                 /* in its status: warned, and why the last life ended */
+#define WATCHDOG_WS1  4u
+
+bool watchdog_open(uint32_t *irq);                       /* false: there is none */
+uint64_t watchdog_half(void);                            /* counts from a refresh to the interrupt, and on to the end */
+void watchdog_set_half(uint32_t counts);
+uint32_t watchdog_status(void);
+void watchdog_refresh(void);
+
 /* ------------------------------------------------------------------ trap.c */
 /* Runs call(argument); false if it met a synchronous exception, which last_trap then describes. */
 bool trap_try(void (*call)(uint64_t), uint64_t argument);

@@ -53,10 +53,20 @@ def features(system: System) -> Iterator[tuple[str, Span, str]]:
             yield "ARINC653", pool.span, f"'scheduler: arinc653' of pool '{pool.name}'"
     yield from (("CHANNELS", channel.span, f"channel '{channel.name}'") for channel in system.channels)
     for part in system.partitions:
+        if part.restart_limit:
+            yield "HEALTH", part.span, f"a limit of restarts, for partition '{part.name}',"
         if part.watchdog_ns is not None:
-            yield "WATCHDOG", part.span, f"'watchdog' of partition '{part.name}'"
+            yield "WATCHDOG", part.watchdog_span or part.span, f"'watchdog' of partition '{part.name}'"
         if part.monitor:
-            yield "MONITOR", part.span, f"'monitor: true' of partition '{part.name}'"
+            yield "MONITOR", part.monitor_span or part.span, f"'monitor: true' of partition '{part.name}'"
+
+
+# What Kconfig selects with a setting, before there is a .config that has it.
+SELECTED = {"HEALTH": ("WATCHDOG", "MONITOR")}
+
+
+def built_in(setting: str, settings: frozenset[str]) -> bool:
+    return any(name in settings for name in (setting, *SELECTED.get(setting, ())))
 
 
 def check_features(system: System, chosen: Code) -> list[Diagnostic]:
@@ -65,7 +75,7 @@ def check_features(system: System, chosen: Code) -> list[Diagnostic]:
         return []
     return [Diagnostic("KCONFIG-FEATURE", span, f"{what} needs code that is not built in: CONFIG_{setting}",
                        fix=f"add 'CONFIG_{setting}=y' to the configuration's defconfig")
-            for setting, span, what in features(system) if setting not in chosen.settings]
+            for setting, span, what in features(system) if not built_in(setting, chosen.settings)]
 
 
 def check(board: Hardware, system: System, chosen: Code) -> list[Diagnostic]:

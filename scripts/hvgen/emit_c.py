@@ -13,7 +13,7 @@ from typing import Optional, Protocol, Sequence
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from . import emit_arm64, emit_pools, emit_x86
+from . import emit_arm64, emit_health, emit_pools, emit_x86
 from .ctext import c_comment, c_string, initialiser, pa
 from .diag import Failed
 from .model import Plan, PlanCpu, PlanPartition, Region, Uart
@@ -292,6 +292,7 @@ def _partition(plan: Plan, part: PlanPartition, stage2: Stage2, loader: str) -> 
                   else "{ .intid = 0 }"),
         *arch.private_interrupts(part),
         ("yaml_line", str(part.spec.span.line)),
+        *emit_health.fields(plan, part),
     ]
     return ([f"    [{part.index}] = {{"] + initialiser(fields, "        ") + arch.interrupts(plan, part) + ["    },"])
 

@@ -339,6 +339,7 @@ class _Maker:
             node = self.tree.nodes.get(device.path)
             if node is not None:
                 self.keep_device(node)
+        self.put_watchdog()
         stdout = self.put_vuart() or self.own_uart()
         self.put_chosen(stdout)
         self.put_aliases(stdout)
@@ -480,6 +481,20 @@ class _Maker:
         uart.props["clocks"] = cells(phandle, phandle)
         uart.props["clock-names"] = string("uartclk", "apb_pclk")
         return uart.path
+
+    def put_watchdog(self) -> None:
+        """Binding watchdog/arm,sbsa-gwdt: control frame first. The time-out is the longest that there is."""
+        dog, limit = self.part.watchdog, self.part.spec.watchdog_ns
+        if dog is None or limit is None:
+            return
+        node = self.root.child(f"watchdog@{dog.ipa:x}")
+        node.props["compatible"] = string("arm,sbsa-gwdt")
+        frames = (dog.ipa + 0x1000, dog.ipa)
+        node.props["reg"] = b"".join(number(frame, self.addr) + number(0x1000, self.size) for frame in frames)
+        node.props["interrupt-parent"] = cells(self.gic_phandle)
+        node.props["interrupts"] = cells(*self.gic_spec(Interrupt(dog.intid, 1)))
+        if limit >= 10**9:
+            node.props["timeout-sec"] = cells(limit // 10**9)
 
     def own_uart(self) -> str:
         for device, _ in self.part.devices:

@@ -255,6 +255,10 @@ class Partition:
     monitor: bool = False
     restart_limit: int = 0                 # on-fault restart at most so often in restart_window_ns, 0: always
     restart_window_ns: int = 0
+    restart_then: Literal["stop", "reset-board"] = "stop"   # what comes in place of a restart beyond the limit
+    watchdog_boot_ns: int = 0              # its time-out from a start to the first refresh
+    watchdog_span: Optional[Span] = None
+    monitor_span: Optional[Span] = None
 
 
 @dataclass(frozen=True)
@@ -306,6 +310,13 @@ class Blob:
 class Vuart:
     ipa: int                           # x86: the first of its 8 I/O ports
     intid: int
+
+
+@dataclass(frozen=True)
+class Watchdog:
+    ipa: int                           # its refresh frame; the control frame is the next page
+    intid: int
+    cpu: int                           # index into Plan.cpus of the core that watches it
 
 
 @dataclass(frozen=True)
@@ -379,7 +390,7 @@ class PlanPartition:
     ipa_bits: int
     ports: tuple[Region, ...] = ()     # x86: I/O ports that it owns, merged
     doorbells: tuple[Doorbell, ...] = ()
-    watchdog: Optional[Vuart] = None   # its refresh frame and interrupt
+    watchdog: Optional[Watchdog] = None
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, Mapping as Dict, Optional, Union
 
-from . import allocate, guestmem_pc, pc, pools
+from . import allocate, guestmem_pc, health, pc, pools
 from .diag import Diagnostic, Refused, size_text
 from .guestmem import DTB_ROOM, Layout, NoRoom, lay_out
 from .images import Image
 from .model import (Blob, Device, DeviceSpec, Hardware, Mapping, Partition, Plan, PlanCpu, PlanPartition,
-                    Region, System, Vuart)
+                    Region, System, Vuart, Watchdog)
 from .place import MIB, PAGE, align_down, align_up, merge, pages, subtract, table_pages
 
 PA_BITS = (32, 36, 40, 42, 44, 48, 52)
@@ -31,12 +31,15 @@ def make(hardware: Hardware, system: System, images: Dict[str, Image], vmm: Vmm 
     cpus = _cpus(hardware, system)
     slots, shared = pools.plan_pools(hardware, system, cpus)
     vuarts = _vuarts(hardware, system)
+    given = {vuart.intid for vuart in vuarts if vuart}
+    watchdogs = health.plan_watchdogs(hardware, system, cpus, memory, [i for i in spare_spis(hardware) if i not in given])
     layouts = [fit(hardware, part, images[part.name], allocate.first_piece(ram))
                for part, ram in zip(system.partitions, memory)]
     found = [answer for answer in layouts if isinstance(answer, Diagnostic)]
     if found:
         raise Refused(found)
-    partitions = [_partition(hardware, part, index, cpus + slots, memory[index], layout, vuarts[index])
+    partitions = [_partition(hardware, part, index, cpus + slots, memory[index], layout, vuarts[index],
+                             watchdogs[index])
                   for index, (part, layout) in enumerate(zip(system.partitions, layouts)) if isinstance(layout, Layout)]
     taken = [hv] + [Region(m.pa, m.size) for ram in memory for m in ram]
     return Plan(hardware=hardware, system=system, hv=hv,
@@ -220,7 +223,7 @@ def _ppis(hardware: Hardware, part: Partition) -> tuple[int, ...]:
 # ---------------------------------------------------------------- one partition
 
 def _partition(hardware: Hardware, part: Partition, index: int, cpus: tuple[PlanCpu, ...],
-               ram: tuple[Mapping, ...], layout: Layout, vuart: Optional[Vuart]) -> PlanPartition:
+               ram: tuple[Mapping, ...], layout: Layout, vuart: Optional[Vuart], watchdog: Optional[Watchdog]) -> PlanPartition:
     devices = _devices(hardware, part)
     mappings = tuple(sorted([*ram, *_device_mappings(devices), *_cpu_interface(hardware, part)], key=lambda m: m.ipa))
     mine = {cpu.vcpu: place for place, cpu in enumerate(cpus) if cpu.partition == index}
@@ -228,13 +231,15 @@ def _partition(hardware: Hardware, part: Partition, index: int, cpus: tuple[Plan
     spis = _spis(hardware, part)
     if vuart and direct and not hardware.pc:
         spis.add(vuart.intid)
+    if watchdog:
+        spis.add(watchdog.intid)
     return PlanPartition(
         index=index, name=part.name, vmid=index + 1, spec=part, cpus=tuple(mine[v] for v in sorted(mine)),
         direct=direct, ram=ram, mappings=mappings,
         devices=tuple((device, spec) for spec, device in devices), blobs=_blobs(hardware, layout, ram),
         entry=layout.entry, dtb_ipa=layout.dtb, dtb_room=pc.BOOT_BLOCK.size if hardware.pc else DTB_ROOM, initrd=layout.initrd,
         spis=tuple(sorted(spis)), ppis=_ppis(hardware, part), vuart=vuart, dma_unprotected=allocate.unprotected(part),
-        ipa_bits=_ipa_bits(hardware, mappings, vuart), ports=_ports(hardware, part))
+        ipa_bits=_ipa_bits(hardware, mappings, vuart, watchdog), ports=_ports(hardware, part), watchdog=watchdog)
 
 
 def _device_mappings(devices: list[tuple[DeviceSpec, Device]]) -> list[Mapping]:
@@ -257,12 +262,14 @@ def _cpu_interface(hardware: Hardware, part: Partition) -> list[Mapping]:
     return [Mapping(gic.cpu.base, gic.vcpu.base, size, "device", gic.path, part.span)]
 
 
-def _ipa_bits(hardware: Hardware, mappings: tuple[Mapping, ...], vuart: Optional[Vuart]) -> int:
+def _ipa_bits(hardware: Hardware, mappings: tuple[Mapping, ...], vuart: Optional[Vuart], watchdog: Optional[Watchdog]) -> int:
     tops = [m.ipa + m.size for m in mappings]
     if hardware.pc:
         return max(pc.HIGH_RAM.bit_length() - 1, (max(tops) - 1).bit_length())
     if vuart:
         tops.append(vuart.ipa + PAGE)
+    if watchdog:
+        tops.append(watchdog.ipa + health.FRAMES)
     gic = hardware.gic
     if gic:
         tops += [gic.dist.end, *(r.end for r in gic.redists)] + ([gic.cpu.end] if gic.cpu else [])

@@ -79,8 +79,20 @@ def _partition(plan: Plan, part: PlanPartition) -> dict[str, Any]:
         "device_memory": [{**_mapping(m), "device": m.what} for m in part.mappings if m.kind == "device"],
         "images": [{"what": b.what, "guest": hex(b.ipa), "physical": hex(b.pa), "size": b.size}
                    for b in part.blobs if b.file],
-        **_interrupts(plan, part),
+        **_interrupts(plan, part), **_health(part),
     }
+
+
+def _health(part: PlanPartition) -> dict[str, Any]:
+    """What system.yaml has asked for; times in nanoseconds."""
+    spec, dog = part.spec, part.watchdog
+    out: dict[str, Any] = {"monitor": True} if spec.monitor else {}
+    if spec.restart_limit:
+        out["restarts"] = {"times": spec.restart_limit, "within": spec.restart_window_ns, "then": spec.restart_then}
+    if dog:
+        out["watchdog"] = {"guest": hex(dog.ipa), "interrupt": dog.intid, "timeout": spec.watchdog_ns, "boot": spec.watchdog_boot_ns,
+                           "watched_by": dog.cpu}
+    return out
 
 
 def _interrupts(plan: Plan, part: PlanPartition) -> dict[str, Any]:

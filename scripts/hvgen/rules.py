@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Iterator, Mapping as Dict, Optional
 
-from . import allocate, rules_pools, rules_x86
+from . import allocate, rules_health, rules_pools, rules_x86
 from . import plan as planner
 from .diag import Diagnostic, did_you_mean, hex_range, size_text
 from .images import Image
@@ -67,7 +67,7 @@ RULES = {
     "IMG-SIZE": "an image is larger than its partition's memory",
     "IRQ-DIRECT": "direct interrupts need a GICv3",
     "IRQ-HYPERVISOR": "an interrupt that the hypervisor keeps is given away",
-    "IRQ-NONE-FREE": "no interrupt is left for a virtual UART",
+    "IRQ-NONE-FREE": "no interrupt is left for a virtual UART or a watchdog",
     "IRQ-RANGE": "an interrupt's number is out of range",
     "IRQ-TWICE": "devices of different partitions share an interrupt",
     "IRQ-VIRTUAL": "interrupts are always direct on x86",
@@ -85,6 +85,7 @@ RULES = {
     "MEM-RESERVED": "fixed memory overlaps what firmware keeps",
     "MEM-SMALL": "too little memory for a guest on x86",
     "MEM-TOO-MUCH": "the partitions ask for more memory than there is",
+    "MONITOR-ALONE": "a monitor with nobody to look at",
     "NAME-DUPLICATE": "two partitions have one name",
     "NAME-FORM": "a name cannot be used",
     "NOT-YET": "a feature of a later version",
@@ -105,6 +106,7 @@ RULES = {
     "VALUE-RANGE": "a value is out of range",
     "VALUE-TYPE": "a value is of the wrong type",
     "VALUE-UNIT": "a unit is missing or unknown",
+    "WATCHDOG-CORE": "a watchdog that no core can look at",
     "YAML-SYNTAX": "the file is not YAML",
 }
 
@@ -122,7 +124,7 @@ def check(hardware: Hardware, system: System, images: Dict[str, Image]) -> list[
              for spec in part.devices)
     given = tuple(Given(part, spec, device) for part, spec, device in found if device)
     case = Case(hardware, system, images, given)
-    return [diagnostic for rule in (*CHECKS, *rules_pools.CHECKS, *rules_x86.CHECKS) for diagnostic in rule(case)]
+    return [diagnostic for rule in (*CHECKS, *rules_pools.CHECKS, *rules_health.CHECKS, *rules_x86.CHECKS) for diagnostic in rule(case)]
 
 
 # ---------------------------------------------------------------- cores

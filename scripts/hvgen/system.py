@@ -13,12 +13,14 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from .diag import Diagnostic, Refused
 from .model import DeviceSpec, ImageSpec, MemorySpec, Partition, Pool, Span, System
-from .reader import (SIZES, TIMES, Reader, choice_of, compose, keys_of, kind_of, mapping_of, number_of, path_of, quantity_of,
+from .reader import (SIZES, Reader, choice_of, compose, keys_of, kind_of, mapping_of, number_of, path_of, quantity_of,
                      sequence_of, text_of, word_of)
+from .system_health import health_of
 from .system_pools import pools_of, use_of
 
 SYSTEM_KEYS = ("board", "partitions", "pools", "channels")
-PARTITION_KEYS = ("cpus", "memory", "image", "linux", "interrupts", "devices", "console", "on-fault", "watchdog")
+PARTITION_KEYS = ("cpus", "memory", "image", "linux", "interrupts", "devices", "console", "on-fault", "watchdog",
+                  "monitor")
 MEMORY_KEYS = ("size", "physical", "guest", "alignment")
 IMAGE_KEYS = ("raw", "elf", "offset")
 LINUX_KEYS = ("kernel", "initrd", "bootargs")
@@ -27,7 +29,6 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 BOOTARGS_MOST = 2047      # COMMAND_LINE_SIZE of arch/arm64 less the final zero
 LATER = {
     "channels": "shared memory between partitions",
-    "watchdog": "a watchdog for a partition",
 }
 
 
@@ -152,9 +153,6 @@ def _partition(r: Reader, name: str, key: Node, node: Node, pools: dict[str, Poo
     keys = keys_of(r, node, what, PARTITION_KEYS)
     if keys is None:
         return None
-    if "watchdog" in keys:
-        quantity_of(r, keys["watchdog"], "watchdog", TIMES, "100 ms")
-        _later(r, keys["watchdog"], "watchdog")
     share = keys.get("cpus")
     shared = isinstance(share, MappingNode)
     use = use_of(r, share, pools) if isinstance(share, MappingNode) else None
@@ -163,14 +161,15 @@ def _partition(r: Reader, name: str, key: Node, node: Node, pools: dict[str, Poo
     image = _image(r, what, key, keys)
     interrupts = _option(r, keys, "interrupts", ("virtual", "direct"), "virtual")
     console = _option(r, keys, "console", ("vuart",), "")
-    on_fault = _option(r, keys, "on-fault", ("stop", "restart", "reset-board"), "stop")
+    health = health_of(r, keys)
     devices = _devices(r, keys["devices"]) if "devices" in keys else ()
     if cpus is None or memory is None or image is None or devices is None:
         return None
-    if interrupts is None or console is None or on_fault is None or (shared and use is None):
+    if interrupts is None or console is None or health is None or (shared and use is None):
         return None
-    return Partition(name, cpus, memory, image, interrupts, devices, console, on_fault,  # type: ignore[arg-type]
-                     span=r.span(key), interrupts_span=r.span(keys["interrupts"]) if "interrupts" in keys else None, use=use)
+    return Partition(name, cpus, memory, image, interrupts, devices, console,  # type: ignore[arg-type]
+                     span=r.span(key), interrupts_span=r.span(keys["interrupts"]) if "interrupts" in keys else None, use=use,
+                     **vars(health))
 
 
 def _option(r: Reader, keys: dict[str, Node], key: str, choices: tuple[str, ...], default: str) -> Optional[str]:

@@ -195,6 +195,9 @@ struct spec_partition {
     bool direct, vuart;
     bool virtual_said; /* x86 has nothing but direct interrupts */
     uint32_t on_fault;
+    uint32_t restart_limit, restart_then;
+    uint64_t restart_window_ns, watchdog_ns, watchdog_boot_ns; /* watchdog_ns 0: it has none */
+    bool monitor;
     enum spec_kind kind;
     const char *image, *initrd; /* files, variables expanded */
     const char *bootargs;       /* of linux, "" if there are none */
@@ -439,7 +442,7 @@ struct rule_set {
 };
 
 extern const struct rule_set layout_rules, register_rules, register_rules_x86, table_rules, memory_rules, device_rules, hv_rules,
-    cpu_rules, pool_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, image_rules, guest_tree_rules, boot_rules;
+    cpu_rules, pool_rules, health_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, image_rules, guest_tree_rules, boot_rules;
 
 /* ---------------------------------------------------------------- aml.c: a guest's DSDT */
 

@@ -156,6 +156,9 @@ static void reachable(const struct world *world, const struct part *part, struct
     if (part->raw.vuart.intid != 0) {
         ranges_add_pages(list, part->raw.vuart.base.raw, PAGE_SIZE, "virtual UART", NO_OWNER);
     }
+    if (part->raw.watchdog_intid != 0) {
+        ranges_add_pages(list, part->raw.watchdog.raw, 2 * PAGE_SIZE, "watchdog", NO_OWNER);
+    }
     ranges_sort(list);
 }
 

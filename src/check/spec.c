@@ -292,6 +292,28 @@ static void read_image(struct source *source, struct spec_partition *part, const
     part->offset = offset != NULL ? quantity(source, offset) : 0;
 }
 
+/* A word, or {restart: {times: 3, within: 10 s}, then: reset-board}; a time, or {timeout: 100 ms, boot: 5 s}. */
+static void read_health(struct source *source, struct spec_partition *part, const yaml_node_t *node)
+{
+    const yaml_node_t *policy = member(source, node, "on-fault"), *dog = member(source, node, "watchdog");
+    const yaml_node_t *limit = member(source, policy, "restart");
+    const yaml_node_t *timeout = dog != NULL && dog->type == YAML_MAPPING_NODE ? member(source, dog, "timeout") : dog;
+
+    if (limit != NULL) {
+        part->on_fault = LAYOUT_FAULT_RESTART;
+        part->restart_limit = (uint32_t)number_or(source, limit, "times", 0);
+        part->restart_window_ns = number_or(source, limit, "within", 0);
+        part->restart_then = is_word(source, policy, "then", "reset-board") ? LAYOUT_FAULT_RESET_BOARD : LAYOUT_FAULT_STOP;
+    } else if (policy != NULL) {
+        part->on_fault = is_word(source, node, "on-fault", "restart")       ? LAYOUT_FAULT_RESTART
+                         : is_word(source, node, "on-fault", "reset-board") ? LAYOUT_FAULT_RESET_BOARD
+                                                                            : LAYOUT_FAULT_STOP;
+    }
+    part->watchdog_ns = timeout != NULL ? quantity(source, timeout) : 0;
+    part->watchdog_boot_ns = number_or(source, dog, "boot", part->watchdog_ns);
+    part->monitor = is_true(source, node, "monitor");
+}
+
 static void read_partition(struct source *source, struct spec *spec, const yaml_node_t *name, const yaml_node_t *node)
 {
     struct spec_partition part = {.name = text("%s", scalar(source, name)), .line = line_of(name)};
@@ -312,9 +334,7 @@ static void read_partition(struct source *source, struct spec *spec, const yaml_
     part.direct = is_word(source, node, "interrupts", "direct");
     part.virtual_said = is_word(source, node, "interrupts", "virtual");
     part.vuart = is_word(source, node, "console", "vuart");
-    part.on_fault = is_word(source, node, "on-fault", "restart")       ? LAYOUT_FAULT_RESTART
-                    : is_word(source, node, "on-fault", "reset-board") ? LAYOUT_FAULT_RESET_BOARD
-                                                                       : LAYOUT_FAULT_STOP;
+    read_health(source, &part, node);
     spec->partitions = grow(spec->partitions, sizeof(part), spec->partition_count, &spec->partition_room);
     spec->partitions[spec->partition_count++] = part;
 }

@@ -44,7 +44,6 @@ static void report_owner(const struct vcpu *vcpu, uint64_t address)
 
 void fault_report(struct vcpu *vcpu, const struct fault *fault)
 {
-    static const char *const policy[] = { "it is stopped", "it is restarted", "the board is reset" };
     const struct layout_partition *config = vcpu->config;
 
     print("FAULT %s, vcpu %u: %s", config->name, vcpu->index, fault->what);
@@ -61,7 +60,7 @@ void fault_report(struct vcpu *vcpu, const struct fault *fault)
     if (fault->has_address) {
         report_owner(vcpu, fault->address.raw);
     }
-    print("  on-fault: %s\n", policy[config->on_fault]);
+    fault_say_policy(config);
     if (config->on_fault == LAYOUT_FAULT_RESET_BOARD) {
         arch_board_reset();
         print("  the firmware refused to reset the board; %s is stopped\n", config->name);

@@ -2,8 +2,12 @@
 /* What follows a fault: see hv/health.h. A restart beyond the limit of system.yaml is what `then` says. */
 #include <hv/arch.h>
 #include <hv/console.h>
+#include <hv/fault.h>
+#include <hv/features.h>
 #include <hv/health.h>
+#include <hv/watchdog.h>
 
+#define NS_PER_US  UINT64_C(1000)
 #define NS_PER_MS  UINT64_C(1000000)
 
 /* When the partition was restarted after faults, the last LAYOUT_MAX_RESTARTS times at most. */
@@ -59,6 +63,16 @@ static bool may_restart(const struct layout_partition *config)
     return true;
 }
 
+/* Said on the partition's own core, not where the watchdog was looked at: that is somebody else's time. */
+static void report_watchdog(const struct layout_partition *config)
+{
+    struct vcpu *vcpu = arch_vcpu(config->vcpus[0].cpu);
+
+    print("FAULT %s: its watchdog (system.yaml:%u) was not refreshed for %lu us, vcpu 0 was at pc 0x%lx\n", config->name,
+          config->yaml_line, watchdog_time_ns(config) / NS_PER_US, arch_guest_pc(vcpu));
+    fault_say_policy(config);
+}
+
 static uint32_t policy_of(const struct layout_partition *config)
 {
     return config->on_fault == LAYOUT_FAULT_RESTART && !may_restart(config) ? config->restart_then : config->on_fault;
@@ -71,14 +85,13 @@ uint32_t health_decide(const struct layout_partition *config, uint32_t request)
     if (request == REQUEST_START) {
         restarts[partition_index(config)] = (struct restarts){ 0 };
     }
-    if (request == REQUEST_WATCHDOG) {
-        print("FAULT %s: its watchdog was not refreshed in time\n", config->name);
+    if (HV_WATCHDOG && request == REQUEST_WATCHDOG) {
+        report_watchdog(config);
     } else if (request != REQUEST_FAULT) {
         return request;
     }
     policy = policy_of(config);
     if (policy == LAYOUT_FAULT_RESET_BOARD) {
-        print("%s: the board is reset\n", config->name);
         arch_board_reset();
         print("the firmware refused to reset the board\n");
     }

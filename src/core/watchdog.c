@@ -152,6 +152,11 @@ void watchdog_stop(const struct layout_partition *config)
     unlock(dog);
 }
 
+uint64_t watchdog_time_ns(const struct layout_partition *config)
+{
+    return watchdogs[partition_index(config)].served ? config->watchdog_ns : config->watchdog_boot_ns;
+}
+
 /* ---------------------------------------------------------------- the core that looks */
 
 enum bite { BITE_NONE, BITE_WARN, BITE_FAULT };

@@ -104,7 +104,7 @@ void cpu_init(uint32_t index)
     if (bits(sysreg_read(id_aa64pfr1_el1), 11, 8) >= 2) {
         hcr |= HCR_ATA;
     }
-    hcr |= HV_POOLS && cpu->pooled ? HCR_TWI : 0;
+    hcr |= (HV_POOLS && cpu->pooled) || (HV_HEALTH && cpu->direct && cpu->vcpu.config->trap_wfi != 0) ? HCR_TWI : 0;
     sysreg_write(hcr_el2, hcr);
     sysreg_write(vpidr_el2, sysreg_read(midr_el1));
     sysreg_write(cnthctl_el2, CNTHCTL_GUEST);

@@ -3,6 +3,7 @@
 #include <hv/arch.h>
 #include <hv/partition.h>
 
+#include "direct.h"
 #include "pool.h"
 #include "psci.h"
 #include "sysreg.h"
@@ -118,6 +119,8 @@ void psci_call(struct cpu *cpu)
     case PSCI_CPU_SUSPEND | SMC64:
         if (HV_POOLS && cpu->pooled) {
             pool_wfi(cpu);
+        } else if (HV_HEALTH && cpu->direct) {
+            direct_wait(cpu);
         } else if (vgic_idle(cpu)) {
             wfi();  /* power-down states are taken as standby, which 5.4 allows */
         }

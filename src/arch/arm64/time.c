@@ -25,6 +25,12 @@ void arch_alarm_at(uint64_t at)
     isb();
 }
 
+uint64_t arch_guest_pc(const struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return sysreg_read(elr_el2);
+}
+
 void arch_set_pending(uint32_t intid, bool pending)
 {
     mmio_write32(layout.gic.dist.raw + (pending ? GICD_ISPENDR : GICD_ICPENDR) + intid / 32u * 4u, 1u << (intid % 32u));

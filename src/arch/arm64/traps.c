@@ -6,6 +6,7 @@
 #include <hv/vuart.h>
 #include <hv/watchdog.h>
 
+#include "direct.h"
 #include "gic.h"
 #include "pool.h"
 #include "psci.h"
@@ -273,11 +274,15 @@ static void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
     memory_fault(cpu, esr & ~ISS_ISV, &access, what);
 }
 
-/* WFI of a vcpu of a pool; on other cores it does not trap. */
-static void pool_wait(struct cpu *cpu, uint64_t esr)
+/* WFI of a vcpu of a pool, or of a `direct` one that may be wanted back; on other cores it does not trap. */
+static void guest_wait(struct cpu *cpu, uint64_t esr)
 {
     skip_instruction(esr);
-    pool_wfi(cpu);
+    if (HV_POOLS && cpu->pooled) {
+        pool_wfi(cpu);
+    } else if (HV_HEALTH) {
+        direct_wait(cpu);
+    }
     if (vcpu_must_halt(&cpu->vcpu)) {
         vcpu_wait(&cpu->vcpu);
     }
@@ -299,8 +304,8 @@ void trap_slow(struct cpu *cpu, uint64_t esr)
         trap_serror(cpu, esr);
         break;
     default:
-        if (HV_POOLS && ESR_EC(esr) == EC_WFX) {
-            pool_wait(cpu, esr);
+        if ((HV_POOLS || HV_HEALTH) && ESR_EC(esr) == EC_WFX) {
+            guest_wait(cpu, esr);
         } else {
             inject_undefined();
         }

@@ -36,6 +36,9 @@ void arch_vcpu_reset(struct vcpu *vcpu);
 void arch_wait_begin(struct vcpu *vcpu);
 void arch_wait_end(struct vcpu *vcpu);
 
+/* Where the guest of this core's vcpu was when it was left. */
+uint64_t arch_guest_pc(const struct vcpu *vcpu);
+
 /* Handles the hypervisor's interrupts; with `sleep`, first sleeps until there is one or a kick. */
 void arch_wait(struct vcpu *vcpu, bool sleep);
 

@@ -3,6 +3,7 @@
 #ifndef HV_FAULT_H
 #define HV_FAULT_H
 
+#include <hv/console.h>
 #include <hv/partition.h>
 #include <hv/types.h>
 
@@ -19,5 +20,13 @@ struct fault {
 
 /* Prints the report and carries out the policy; the caller then goes to vcpu_wait(). */
 void fault_report(struct vcpu *vcpu, const struct fault *fault);
+
+/* What follows a fault of the partition, by system.yaml. */
+static inline void fault_say_policy(const struct layout_partition *config)
+{
+    static const char *const policy[] = { "it is stopped", "it is restarted", "the board is reset" };
+
+    print("  on-fault: %s\n", policy[config->on_fault]);
+}
 
 #endif

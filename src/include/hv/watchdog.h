@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A partition's watchdog: Arm's generic watchdog (BSA 1.0, DEN 0094, appendix "Generic Watchdog"; first in SBSA, DEN 0029), whose two frames
- * the guest finds side by side, refresh frame first. It counts from each start of the partition and cannot be
- * switched off or slowed down beyond system.yaml. After half of its time without a refresh the guest gets an
- * interrupt (WS0); after the other half it is at fault (WS1). One core (layout's watchdog_cpu) looks at it when
- * its alarm rings; the partition's own cores only write down when that has to be.
+ * A partition's watchdog: Arm's generic watchdog (BSA, DEN 0094; earlier SBSA, DEN 0029), whose two frames the
+ * guest finds side by side, refresh frame first. It counts from each start of the partition and cannot be switched off or
+ * slowed down beyond system.yaml. After half of its time without a refresh the guest gets an interrupt (WS0), after the
+ * other half it is at fault (WS1). One core (layout's watchdog_cpu) looks at it when its alarm rings; the partition's
+ * own cores only write down when that has to be.
  */
 #ifndef HV_WATCHDOG_H
 #define HV_WATCHDOG_H
@@ -23,6 +23,9 @@ bool watchdog_write(const struct layout_partition *config, uint64_t offset, uint
 /* The partition starts, its guest's counter is 0 at `base`; or it does not run any more. */
 void watchdog_start(const struct layout_partition *config, uint64_t base);
 void watchdog_stop(const struct layout_partition *config);
+
+/* The time that is over once REQUEST_WATCHDOG has been made. */
+uint64_t watchdog_time_ns(const struct layout_partition *config);
 
 /* On core `cpu`, when its alarm or a kick has come: what is overdue, and the next alarm. */
 void watchdog_tick(uint32_t cpu);

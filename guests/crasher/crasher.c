@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Never lives long: a few milliseconds after its start it faults, resets itself, or hangs until its watchdog ends it. */
+#include "guest.h"
+
+#define LONGEST_US  4000u
+
+static uint32_t unused_irq;
+
+void guest_irq(uint32_t irq)
+{
+    (void)irq;
+}
+
+int main(uint64_t early)
+{
+    uint64_t seed = timer_now() * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407), end;
+    bool dog = watchdog_open(&unused_irq);
+    (void)early;
+    end = timer_now() + (seed >> 33) % LONGEST_US * timer_hz() / 1000000u;
+    while (timer_now() < end) {
+    }
+    if ((seed >> 60) < 2 && dog) {
+        for (;;) {
+            __asm__ volatile("" ::: "memory");
+        }
+    }
+    if ((seed >> 60) < 4) {
+        power_reset();
+    }
+    mmio_write32(UINT64_C(0x10), 1);
+    for (;;) {
+    }
+}

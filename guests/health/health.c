@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest that serves its watchdog, and on command stops to, in every way that one can think of. */
+#include "guest.h"
+#include "ways.h"
+
+static uint32_t tick_irq, dog_irq;
+static bool dog, served = true;
+static uint64_t interval;
+static volatile uint32_t warnings;
+
+void guest_irq(uint32_t irq)
+{
+    if (irq == tick_irq) {
+        if (dog && served) {
+            watchdog_refresh();
+        }
+        timer_at(timer_now() + interval);
+    } else if (irq == console.intid) {
+        console_irq();
+    } else if (dog && irq == dog_irq) {
+        warnings++;
+        print("health: warned, status %u\n", watchdog_status());
+    } else {
+        print("health: stray interrupt %u\n", irq);
+    }
+}
+
+/* A time that the watchdog shall have, in milliseconds, and what it makes of it. */
+static void set_time(uint64_t ms)
+{
+    uint64_t wanted = ms * timer_hz() / 2000;
+    watchdog_set_half((uint32_t)wanted);
+    print("health: half is %lu of %lu\n", watchdog_half(), wanted);
+}
+
+static void run_command(const char *line)
+{
+    if (str_equal(line, "starve")) {
+        served = false;
+        print("health: serves its watchdog no more\n");
+    } else if (str_equal(line, "serve")) {
+        served = true;
+        watchdog_refresh();
+        print("health: serves it, status %u, warnings %u\n", watchdog_status(), warnings);
+    } else if (str_prefix(line, "time ")) {
+        set_time(str_number(line + 5, NULL));
+    } else if (str_equal(line, "spin")) {
+        way_spin();
+    } else if (str_equal(line, "sleep")) {
+        way_sleep();
+    } else if (str_equal(line, "suspend")) {
+        way_suspend();
+    } else if (str_equal(line, "faults")) {
+        way_faults();
+    } else if (str_equal(line, "fault")) {
+        mmio_write32(UINT64_C(0x10), 1);
+    } else if (str_equal(line, "reboot")) {
+        power_reset();
+    } else if (*line != '\0') {
+        print("health: starve | serve | time MS | spin | sleep | suspend | faults | fault | reboot\n");
+    }
+}
+
+int main(uint64_t early)
+{
+    static char line[80];
+    (void)early;
+    tick_irq = timer_irq();
+    dog = watchdog_open(&dog_irq);
+    print("health: up%s\n", !dog ? ", no watchdog" : (watchdog_status() & WATCHDOG_WS1) != 0 ? ", its watchdog ended the last life"
+                                                                                             : ", with a watchdog");
+    interval = dog ? watchdog_half() / 4u : timer_hz();
+    line_init();
+    line_on(tick_irq);
+    if (console.intid != 0) {
+        line_on(console.intid);
+        uart_rx_irq(&console);
+    }
+    if (dog) {
+        line_on(dog_irq);
+    }
+    timer_at(timer_now() + interval);
+    irq_enable();
+    for (;;) {
+        while (console_line(line, sizeof(line))) {
+            run_command(line);
+        }
+        irq_disable();
+        idle();
+        irq_enable();
+    }
+}

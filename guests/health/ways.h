@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ways for a guest not to come back, as far as they need the architecture. */
+#ifndef WAYS_H
+#define WAYS_H
+
+void way_spin(void) __attribute__((noreturn));     /* interrupts off */
+void way_sleep(void) __attribute__((noreturn));    /* waits for interrupts, of which it lets none through */
+void way_suspend(void) __attribute__((noreturn));  /* the same through its firmware */
+void way_faults(void) __attribute__((noreturn));   /* an exception whose handler faults, and so on */
+
+#endif

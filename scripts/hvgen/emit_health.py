@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Restart limits, watchdogs and monitors in layout.c: fields of struct layout_partition."""
+from __future__ import annotations
+
+from . import health
+from .ctext import pa
+from .model import Plan, PlanPartition
+
+THEN = {"stop": "LAYOUT_FAULT_STOP", "reset-board": "LAYOUT_FAULT_RESET_BOARD"}
+
+
+def fields(plan: Plan, part: PlanPartition) -> list[tuple[str, str]]:
+    spec, dog = part.spec, part.watchdog
+    out: list[tuple[str, str]] = []
+    if spec.monitor:
+        out.append(("monitor", "1"))
+    if spec.restart_limit:
+        out += [("restart_limit", str(spec.restart_limit)), ("restart_window_ns", str(spec.restart_window_ns)),
+                ("restart_then", THEN[spec.restart_then])]
+    if dog:
+        out += [("watchdog", pa(dog.ipa)), ("watchdog_intid", str(dog.intid)), ("watchdog_cpu", str(dog.cpu)),
+                ("watchdog_ns", str(spec.watchdog_ns)), ("watchdog_boot_ns", str(spec.watchdog_boot_ns))]
+    if not plan.hardware.pc and health.traps_wfi(plan.system, spec):
+        out.append(("trap_wfi", "1"))
+    return out

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules about partitions at fault: limits of restarts, watchdogs and who looks at them, monitors. */
+#include "check.h"
+
+#include <stdlib.h>
+
+static void prove_limits(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+        const struct spec_partition *spec = part->spec;
+
+        proof->checked++;
+        if (spec != NULL && (part->raw.restart_limit != spec->restart_limit ||
+                             part->raw.restart_window_ns != spec->restart_window_ns ||
+                             part->raw.restart_then != spec->restart_then)) {
+            violate(proof,
+                    "partition %s: at most %" PRIu32 " restarts in %" PRIu64 " ns, then policy %" PRIu32 "; %s:%" PRIu32
+                    " says %" PRIu32 " in %" PRIu64 " ns, then %" PRIu32,
+                    part->name, part->raw.restart_limit, part->raw.restart_window_ns, part->raw.restart_then,
+                    world->spec.file, spec->line, spec->restart_limit, spec->restart_window_ns, spec->restart_then);
+        }
+        if (part->raw.restart_limit > LAYOUT_MAX_RESTARTS || part->raw.restart_then == LAYOUT_FAULT_RESTART) {
+            violate(proof, "partition %s: a limit of %" PRIu32 " restarts, then policy %" PRIu32 ": the hypervisor cannot do that",
+                    part->name, part->raw.restart_limit, part->raw.restart_then);
+        }
+    }
+}
+
+static void prove_monitors(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+
+        proof->checked++;
+        if (part->spec != NULL && part->raw.monitor != (part->spec->monitor ? 1u : 0u)) {
+            violate(proof, "partition %s is %s monitor, against %s:%" PRIu32, part->name, part->raw.monitor != 0 ? "a" : "no",
+                    world->spec.file, part->spec->line);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- watchdogs */
+
+static void prove_watchdogs(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+        const struct spec_partition *spec = part->spec;
+        bool has = part->raw.watchdog_intid != 0;
+
+        proof->checked++;
+        if (spec != NULL && (has != (spec->watchdog_ns != 0) || part->raw.watchdog_ns != spec->watchdog_ns ||
+                             part->raw.watchdog_boot_ns != spec->watchdog_boot_ns)) {
+            violate(proof,
+                    "partition %s: %s watchdog of %" PRIu64 " ns (%" PRIu64 " ns at its start), %s:%" PRIu32 " says %" PRIu64
+                    " ns and %" PRIu64 " ns",
+                    part->name, has ? "a" : "no", part->raw.watchdog_ns, part->raw.watchdog_boot_ns, world->spec.file,
+                    spec->line, spec->watchdog_ns, spec->watchdog_boot_ns);
+        }
+    }
+}
+
+/* What the guest finds at addresses where stage 2 has nothing. */
+static void emulated(const struct world *world, const struct part *part, struct ranges *list)
+{
+    const struct layout_gic *gic = &world->layout.gic;
+
+    ranges_add_pages(list, gic->dist.raw, 0x10000, "the distributor", NO_OWNER);
+    ranges_add_pages(list, gic->redist[0].raw, (uint64_t)part->raw.vcpu_count * gic->redist_stride, "its redistributors",
+                     NO_OWNER);
+    if (part->raw.vuart.intid != 0) {
+        ranges_add_pages(list, part->raw.vuart.base.raw, PAGE_SIZE, "its virtual UART", NO_OWNER);
+    }
+    for (uint32_t i = 0; i < part->raw.memory_count; i++) {
+        ranges_add(list, part->memory[i].ipa.raw, part->memory[i].size, "its RAM", NO_OWNER);
+    }
+    for (size_t i = 0; i < part->stage2.map_count; i++) {
+        ranges_add(list, part->stage2.maps[i].in, part->stage2.maps[i].size, "what stage 2 maps", NO_OWNER);
+    }
+    ranges_sort(list);
+}
+
+static void prove_frames(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+        uint64_t base = part->raw.watchdog.raw;
+        struct ranges taken = {0};
+        const struct range *hit;
+
+        if (part->raw.watchdog_intid == 0 || !part->stage2.done) {
+            continue;
+        }
+        proof->checked += 2;
+        emulated(world, part, &taken);
+        hit = ranges_hit(&taken, base, base + 2 * PAGE_SIZE);
+        if (hit != NULL || (base & PAGE_MASK) != 0 || base > (UINT64_C(1) << part->stage2.in_bits) - 2 * PAGE_SIZE) {
+            violate(proof, "partition %s: the frames of its watchdog at 0x%" PRIx64 " meet %s", part->name, base,
+                    hit != NULL ? hit->what : "no page that the guest can address");
+        }
+        free(taken.at);
+    }
+}
+
+static void prove_interrupt(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+        uint32_t intid = part->raw.watchdog_intid;
+
+        if (intid == 0) {
+            continue;
+        }
+        proof->checked++;
+        if (intid < FIRST_SPI || intid > LAST_SPI || !part_owns_irq(world, part, intid)) {
+            violate(proof, "partition %s does not own INTID %" PRIu32 " of its watchdog", part->name, intid);
+        } else if (world->board.spi_used[intid] != 0 || intid == part->raw.vuart.intid) {
+            violate(proof, "partition %s: INTID %" PRIu32 " of its watchdog is %s", part->name, intid,
+                    intid == part->raw.vuart.intid ? "its virtual UART's" : "raised by a device of the board");
+        }
+    }
+}
+
+/* A core on which the hypervisor has interrupts. */
+static bool is_able(const struct world *world, uint32_t cpu)
+{
+    const struct layout_cpu *core = &world->cpus[cpu < world->layout.cpu_count ? cpu : 0];
+
+    return cpu < world->layout.cpu_count &&
+           (core->pool != 0 || (core->partition < world->part_count &&
+                                world->parts[core->partition].raw.irq_mode != LAYOUT_IRQ_DIRECT));
+}
+
+static void prove_watchers(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+
+        if (part->raw.watchdog_intid == 0) {
+            continue;
+        }
+        proof->checked++;
+        if (!is_able(world, part->raw.watchdog_cpu)) {
+            violate(proof, "partition %s: CPU %" PRIu32 " cannot look at its watchdog: it is %s", part->name,
+                    part->raw.watchdog_cpu, part->raw.watchdog_cpu < world->layout.cpu_count ? "direct" : "no core");
+        }
+    }
+}
+
+/* Withdrawing stage 2 does not wake a core that lets no interrupt through. */
+static void prove_regained(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+        bool wanted = part->raw.watchdog_intid != 0;
+
+        for (uint32_t i = 0; i < world->part_count; i++) {
+            wanted = wanted || (i != p && world->parts[i].raw.monitor != 0);
+        }
+        wanted = wanted && part->raw.irq_mode == LAYOUT_IRQ_DIRECT;
+        proof->checked++;
+        if ((part->raw.trap_wfi != 0) != wanted) {
+            violate(proof, "partition %s %s from outside, but its WFI %s", part->name,
+                    wanted ? "is direct and may be stopped" : "is virtual or never stopped", wanted ? "does not trap" : "traps");
+        }
+    }
+}
+
+/* clang-format off */
+static const struct rule rules[] = {
+    {"restart-limits",
+     "The limits of restarts are those of system.yaml, and such that the hypervisor can keep them.",
+     "partitions", prove_limits, ARCH_BOTH},
+    {"monitors",
+     "Only those partitions are monitors of which system.yaml says so.",
+     "partitions", prove_monitors, ARCH_BOTH},
+    {"watchdogs-given",
+     "Those partitions have a watchdog to which system.yaml gives one, with its times.",
+     "partitions", prove_watchdogs, ARCH_BOTH},
+    {"watchdog-frames",
+     "The frames of a watchdog lie where the guest has nothing else, neither mapped nor emulated.",
+     "pages", prove_frames, ARCH_ARM64},
+    {"watchdog-interrupt",
+     "The interrupt of a watchdog is its partition's own, and no device of the board raises it.",
+     "watchdogs", prove_interrupt, ARCH_ARM64},
+    {"watchdog-watched",
+     "Every watchdog is looked at by a core that is not direct, so that the hypervisor has a timer interrupt there.",
+     "watchdogs", prove_watchers, ARCH_ARM64},
+    {"wfi-trapped",
+     "WFI traps in those direct partitions that a watchdog or a monitor may want to stop, and in no others.",
+     "partitions", prove_regained, ARCH_ARM64},
+};
+/* clang-format on */
+
+const struct rule_set health_rules = {"Health", rules, sizeof(rules) / sizeof(rules[0])};
