@@ -20,9 +20,10 @@ REPO = Path(__file__).resolve().parents[2]
 HERE = REPO / "tests/check/fixture"
 HERE_X86 = REPO / "tests/check/fixture_x86"
 HERE_POOLS = REPO / "tests/check/fixture_pools"
+HERE_HEALTH = REPO / "tests/check/fixture_health"
 OUT = REPO / "build/test/check"
 VENDORS = ("svm", "vmx")
-FEATURES = "CONFIG_POOLS=y\nCONFIG_ARINC653=y\n"    # what the fixtures for ARM64 use
+FEATURES = "CONFIG_POOLS=y\nCONFIG_ARINC653=y\nCONFIG_WATCHDOG=y\nCONFIG_MONITOR=y\n"    # what the fixtures for ARM64 use
 CROSS = {"arm64": os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-"), "x86": "x86_64-linux-gnu-"}
 WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef "
             "-Wwrite-strings -Werror").split()
@@ -149,6 +150,14 @@ def pools(program: Path) -> Checker:
     generate(HERE_POOLS, OUT / "good-pools")
     link(OUT / "good-pools")
     return Checker(program, OUT / "good-pools", HERE_POOLS)
+
+
+@pytest.fixture(scope="session")
+def health(program: Path) -> Checker:
+    """The same with watchdogs, a monitor and a limit of restarts."""
+    generate(HERE_HEALTH, OUT / "good-health")
+    link(OUT / "good-health")
+    return Checker(program, OUT / "good-health", HERE_HEALTH)
 
 
 @pytest.fixture(scope="session", params=VENDORS)

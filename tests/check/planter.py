@@ -50,7 +50,8 @@ Partition = structure(
     ("memory_count", U32), ("image_count", U32), ("on_fault", U32), ("sgi_base", U64), ("sgi_mask", U32), ("sgi_shift", U32),
     ("vuart_base", U64), ("vuart_intid", U32), ("vuart_reserved", U32), ("ppi_mask", U32), ("yaml_line", U32), ("spi", U32 * 32),
     ("doorbells", U64), ("doorbell_count", U32), ("monitor", U32), ("restart_limit", U32), ("watchdog_intid", U32),
-    ("restart_window_ns", U64), ("watchdog", U64), ("more", U64))
+    ("restart_window_ns", U64), ("watchdog", U64), ("watchdog_ns", U64), ("watchdog_boot_ns", U64), ("watchdog_cpu", U32),
+    ("restart_then", U32), ("resets", U64), ("reset_count", U32), ("trap_wfi", U32), ("more", U64 * 4))
 Device = structure("Device", ("base", U64), ("size", U64), ("name", U64), ("owner", U16), ("reserved", U16), ("yaml_line", U32))
 Gic = structure("Gic", ("dist", U64), ("dist_size", U64), ("redist", U64 * 4), ("redist_size", U64 * 4), ("redist_count", U32),
                 ("version", U32), ("redist_stride", U32), ("maintenance", U32), ("reserved", U32 * 2), ("cpu", U64), ("hyp", U64),

@@ -97,7 +97,8 @@ def test_watchdog_ends_every_hang(build, machine, interrupts):
 
 
 def test_watchdog_of_a_pool(build, machine):
-    check_ways(machine(qemu(dogged(build, "virtual", "{pool: shared, budget: 2 ms, period: 10 ms}", tail="\npools:\n  shared: {cpus: [1]}\n"))))
+    share = "{pool: shared, budget: 2 ms, period: 10 ms}"
+    check_ways(machine(qemu(dogged(build, "virtual", share, tail="\npools:\n  shared: {cpus: [1]}\n"))))
 
 
 def test_watchdog_counts_from_the_start(build, machine):
