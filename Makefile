@@ -73,7 +73,7 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-
 
 # ---------------------------------------------------------------- targets for people
 
-.PHONY: help all image run smoke test test-long bench setup fetch menuconfig defconfig savedefconfig olddefconfig \
+.PHONY: help all image run smoke trace test test-long bench setup fetch menuconfig defconfig savedefconfig olddefconfig \
         check show schedule report lint unit gen reject checker system clean distclean compile_commands FORCE
 
 help:
@@ -82,6 +82,8 @@ help:
 	@echo '  make run             build configs/demo and start it under QEMU (Ctrl-a ? for help, Ctrl-b x ends);'
 	@echo '                       CONFIG=configs/demo-x86: the same on x86-64'
 	@echo '  make smoke           the same unattended: exit 0 when both guests answer'
+	@echo '  make trace           run CONFIG, which has CONFIG_TRACE, until Ctrl-b x (or SECONDS=N); then draw what happened on'
+	@echo '                       shared cores and hold it against the guarantees (CONFIG=configs/rtds)'
 	@echo '  make test            all tests; parts: lint unit gen reject checker build system'
 	@echo '  make test-long       what takes long: a million simulated sets of vcpus, more models of CPUs under Bochs'
 	@echo '  make bench           exact instruction counts against the recorded baseline'
@@ -269,6 +271,10 @@ $(O)/compile_commands.json: src/objects.mk $(O)/obj/command scripts/compile-comm
 check show schedule: $(guests-y) | $(SETUP) $(NEEDS_LINUX)
 	@$(WITH_LINUX) scripts/bulkhead $@ $(CONFIG) -O $(O)
 
+# Time is counted in instructions, so that what else this machine does delays nothing.
+trace: all | $(CACHE)/setup-run.stamp
+	@scripts/run $(CONFIG) $(O) --trace $(O)/trace.bin --counted $(if $(SECONDS),--seconds $(SECONDS))
+	@scripts/bulkhead trace $(O)/trace.bin -O $(O) --json $(O)/trace.json --svg $(O)/trace.svg
 run: all | $(CACHE)/setup-run.stamp
 	@scripts/run $(CONFIG) $(O)
 smoke: all | $(CACHE)/setup-run.stamp

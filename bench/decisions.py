@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a decision of the scheduler costs, in instructions, with 1 to 64 vcpus on a core: bench/decisions.c, bare."""
+"""What a decision of the scheduler costs, in instructions, with 1 to 64 vcpus on a core, and an event of the trace:
+bench/decisions.c, bare."""
 from __future__ import annotations
 
 import re
@@ -40,4 +41,5 @@ def rows() -> tuple[tuple[str, str], ...]:
     """Keys and titles."""
     kinds = (("mean", "a decision, mean"), ("worst", "a decision, at most"), ("wake", "a wake-up, at most"),
              ("all", "a decision with all periods ending at once"))
-    return tuple((f"sched.{kind}-{n}", f"scheduler: {title}, {n} vcpu{'s' * (n > 1)}") for kind, title in kinds for n in SIZES)
+    decisions = tuple((f"sched.{kind}-{n}", f"scheduler: {title}, {n} vcpu{'s' * (n > 1)}") for kind, title in kinds for n in SIZES)
+    return (*decisions, ("sched.event-1", "trace: an event"))

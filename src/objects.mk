@@ -70,6 +70,7 @@ obj-y += $(timed-y)
 obj-$(CONFIG_POOLS) += core/pool.o
 obj-$(CONFIG_POOLS) += core/sched_rtds.o
 obj-$(CONFIG_ARINC653) += core/sched_arinc.o
+obj-$(CONFIG_TRACE) += core/trace.o
 hot-$(CONFIG_POOLS) += core/sched_rtds.o
 pools-$(CONFIG_ARM64) := arch/arm64/pool.o arch/arm64/context.o
 obj-$(CONFIG_POOLS) += $(pools-y)

@@ -71,9 +71,20 @@ static void touch(uint64_t address)
     print("hello: that was possible\n");
 }
 
+/* Wants its core all the time; interrupts are taken meanwhile. */
+static void burn(uint64_t seconds)
+{
+    uint64_t end = timer_now() + seconds * timer_hz();
+
+    print("hello: busy for %lu s\n", seconds);
+    while (timer_now() < end) {
+    }
+    print("hello: no longer busy\n");
+}
+
 static void show_help(void)
 {
-    print("hello: help | info | tick on | tick off | cpuN (start vCPU N) | fault [ADDRESS] | reboot | off\n");
+    print("hello: help | info | tick on | tick off | cpuN (start vCPU N) | fault [ADDRESS] | burn [SECONDS] | reboot | off\n");
 }
 
 static void run_command(const char *line)
@@ -91,6 +102,8 @@ static void run_command(const char *line)
         touch(memory[memory_count - 1].base + memory[memory_count - 1].size);
     } else if (str_prefix(line, "fault ")) {
         touch(str_number(line + 6, NULL));
+    } else if (str_equal(line, "burn") || str_prefix(line, "burn ")) {
+        burn(line[4] == ' ' ? str_number(line + 5, NULL) : 1u);
     } else if (str_equal(line, "reboot")) {
         print("hello: rebooting\n");
         power_reset();

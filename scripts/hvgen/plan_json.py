@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from . import schedule
 from .model import Mapping, Plan, PlanCpu, PlanPartition, PlanPool, Region
 
 FORMAT = 1
@@ -56,7 +57,8 @@ def _pool(plan: Plan, pool: PlanPool) -> dict[str, Any]:
     boards = [plan.cpus[c].board_index for c in pool.cpus]
     servers = [{**_user(plan, plan.entries[s.cpu]), "core": None if s.core is None else boards[s.core],
                 "budget": s.budget_ns, "period": s.period_ns, "extra_time": s.extra} for s in pool.servers]
-    out = {"name": pool.name, "scheduler": pool.spec.scheduler, "cpus": boards, "servers": servers}
+    out = {"name": pool.name, "scheduler": pool.spec.scheduler, "cpus": boards, "servers": servers,
+           "overhead": schedule.SWITCHES * plan.hardware.switch_ns}
     if pool.spec.scheduler == "rtds":
         return {**out, "placement": pool.spec.placement}
     windows = [{**_user(plan, plan.entries[pool.servers[w.server].cpu]), "core": boards[w.core], "start": w.start_ns,

@@ -5,6 +5,7 @@
 #include <hv/features.h>
 #include <hv/pool.h>
 #include <hv/sched.h>
+#include <hv/trace.h>
 
 struct pool {
     uint32_t lock;
@@ -59,6 +60,9 @@ static void add_servers(uint32_t index, uint64_t now)
         sched_add(sched, &params, now);
         arch_thread_init(config->servers[i].cpu);
         (void)sched_wake(sched, i, now);
+        if (HV_TRACE) {
+            trace_put(trace_of_pool(index), now, TRACE_WAKE, config->servers[i].cpu, 0);
+        }
     }
     for (uint32_t i = 0; i < config->cpu_count; i++) {
         pools[index].running[i] = config->cpus[i];
@@ -88,12 +92,35 @@ void pool_init(void)
     uint64_t now = arch_counter();
     uint32_t place = 0;
 
+    if (HV_TRACE) {
+        trace_init(arch_counts(UINT64_C(1000000000)));
+    }
     for (uint32_t i = 0; i < layout.pool_count; i++) {
         sched_init(&pools[i].sched, layout.pools[i].cpu_count);
+        if (HV_TRACE) {
+            trace.begin[i] = now;
+        }
         if (HV_ARINC653 && layout.pools[i].scheduler == LAYOUT_ARINC653) {
             place = add_windows(i, place, now);
         }
         add_servers(i, now);
+    }
+}
+
+/* For the trace: what a decision has found and changed; `cpu` has the core from now on. */
+static void trace_decision(uint32_t index, uint32_t place, uint64_t now, uint32_t server, uint32_t cpu)
+{
+    struct sched *sched = &pools[index].sched;
+    struct trace_ring *ring = trace_of_core(layout.pools[index].cpus[place]);
+    uint32_t before = pools[index].running[place];
+
+    if ((sched->woken | sched->refilled | sched->spent) != 0) {
+        trace_noted(ring, index, sched, now);
+    }
+    if (cpu != before) {
+        bool extra = server != SCHED_IDLE && sched->server[server].on_extra;
+
+        trace_put(ring, now, TRACE_SWITCH, cpu, before | (extra ? TRACE_EXTRA : 0));
     }
 }
 
@@ -102,12 +129,16 @@ static uint32_t decide(uint32_t index, uint32_t place)
 {
     const struct layout_pool *config = &layout.pools[index];
     struct pool *pool = &pools[index];
-    uint64_t next, kick;
+    uint64_t now, next, kick;
     uint32_t server, cpu;
 
     pool_lock(pool);
-    server = sched_decide(&pool->sched, place, arch_counter(), &next, &kick);
+    now = arch_counter();
+    server = sched_decide(&pool->sched, place, now, &next, &kick);
     cpu = server == SCHED_IDLE ? config->cpus[place] : config->servers[server].cpu;
+    if (HV_TRACE) {
+        trace_decision(index, place, now, server, cpu);
+    }
     pool->running[place] = cpu;
     pool_unlock(pool);
     arch_decide_at(next);
@@ -156,12 +187,19 @@ void pool_main(uint32_t core)
 
 void pool_block(struct vcpu *vcpu, uint64_t wake_at)
 {
-    struct pool *pool = &pools[pool_of(vcpu->cpu)];
+    uint32_t index = pool_of(vcpu->cpu);
+    struct pool *pool = &pools[index];
 
     pool_lock(pool);
     /* Whoever brings work says so before it takes the lock to wake: it is seen here, or wakes what sleeps. */
     if (!arch_has_work(vcpu)) {
-        (void)sched_sleep(&pool->sched, layout.cpus[vcpu->cpu].place, arch_counter(), wake_at);
+        uint64_t now = arch_counter();
+
+        (void)sched_sleep(&pool->sched, layout.cpus[vcpu->cpu].place, now, wake_at);
+        if (HV_TRACE) {
+            trace_noted(trace_of_pool(index), index, &pool->sched, now);
+            trace_put(trace_of_pool(index), now, TRACE_SLEEP, vcpu->cpu, 0);
+        }
     }
     pool_unlock(pool);
     pool_schedule();
@@ -171,10 +209,18 @@ void pool_wake(uint32_t cpu)
 {
     uint32_t index = pool_of(cpu);
     struct pool *pool = &pools[index];
-    uint64_t kick;
+    uint32_t server = layout.cpus[cpu].place;
+    uint64_t now, kick;
 
     pool_lock(pool);
-    kick = sched_wake(&pool->sched, layout.cpus[cpu].place, arch_counter());
+    now = arch_counter();
+    if (HV_TRACE && !pool->sched.server[server].awake) {
+        trace_put(trace_of_pool(index), now, TRACE_WAKE, cpu, 0);
+    }
+    kick = sched_wake(&pool->sched, server, now);
+    if (HV_TRACE) {
+        trace_noted(trace_of_pool(index), index, &pool->sched, now);
+    }
     for (uint32_t i = 0; i < layout.pools[index].cpu_count; i++) {
         if (pool->running[i] == cpu) {
             kick |= UINT64_C(1) << i;  /* it looks at its requests */

@@ -3,6 +3,7 @@
  * ARINC 653's partition scheduling: each core follows a table of windows that repeats with the major frame.
  * A window is one server's alone: while that sleeps, the core idles. A decision costs a binary search.
  */
+#include <hv/features.h>
 #include <hv/sched.h>
 
 void sched_windows(struct sched *sched, const struct sched_window *windows, uint32_t count, uint64_t length, uint64_t now)
@@ -101,6 +102,9 @@ uint32_t sched_windows_decide(struct sched *sched, uint32_t core, uint64_t now, 
     }
     frame->holder[core] = holder;
     server = &sched->server[holder];
+    if (HV_TRACE && !server->awake && server->wake_at <= now) {
+        sched->woken |= UINT64_C(1) << holder;
+    }
     server->awake = server->awake || server->wake_at <= now;
     if (server->awake) {
         sched->running[core] = holder;

@@ -148,6 +148,14 @@ static void set_timer(struct sched *sched, uint32_t index, bool on)
 
 /* ---------------------------------------------------------------- budgets */
 
+/* One of the sets that a trace is made from. */
+static void note(uint64_t *set, uint32_t server)
+{
+    if (HV_TRACE) {
+        *set |= UINT64_C(1) << server;
+    }
+}
+
 /* What there is not of a budget is a debt. */
 static void take_off(struct sched_server *server, uint64_t used)
 {
@@ -194,6 +202,7 @@ static void replenish(struct sched *sched, uint32_t index, uint64_t now)
     struct sched_server *server = &sched->server[index];
     struct sched_group *group = group_of_server(sched, index);
 
+    note(&sched->refilled, index);
     if (server->on != SCHED_IDLE) {
         pass_deadline(server, now);
     } else {
@@ -228,6 +237,7 @@ static void wake(struct sched *sched, uint32_t index, uint64_t now)
         since = since < now ? since : now;
         if (since >= server->deadline) {
             refill(server, since);
+            note(&sched->refilled, index);
         }
         forfeit(server, since);
         enqueue(sched, index);
@@ -250,6 +260,7 @@ static bool expire(struct sched *sched, struct sched_group *group, uint64_t now)
         if (server->awake) {
             replenish(sched, index, now);
         } else {
+            note(&sched->woken, index);
             wake(sched, index, now);
         }
     }
@@ -330,8 +341,12 @@ static void charge_core(struct sched *sched, uint32_t core, uint64_t now)
         server = &sched->server[sched->running[core]];
         if (now >= server->deadline) {  /* it fell asleep, and has no timer for that */
             pass_deadline(server, now);
+            note(&sched->refilled, sched->running[core]);
         }
         charge(server, now);
+        if (!has_budget(server) && !server->on_extra) {
+            note(&sched->spent, sched->running[core]);
+        }
         server->on_extra = !has_budget(server);
     }
 }
@@ -432,6 +447,7 @@ void sched_init(struct sched *sched, uint32_t core_count)
     sched->core_count = core_count;
     sched->server_count = 0;
     sched->global = false;
+    sched->refilled = sched->woken = sched->spent = 0;
     sched->frame.window = NULL;
     for (uint32_t i = 0; i < SCHED_MAX_CORES; i++) {
         sched->running[i] = SCHED_IDLE;
@@ -487,6 +503,7 @@ uint64_t sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t
         return sched_windows_sleep(sched, index, wake_at);
     }
     if (!server->awake && server->wake_at <= now) {
+        note(&sched->woken, index);
         wake(sched, index, now);  /* it had woken, and no core has seen to it */
     }
     if (server->on == SCHED_IDLE) {

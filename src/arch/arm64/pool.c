@@ -6,6 +6,7 @@
 #include <hv/arch.h>
 #include <hv/console.h>
 #include <hv/pool.h>
+#include <hv/trace.h>
 #include <hv/watchdog.h>
 
 #include "gic.h"
@@ -304,6 +305,9 @@ static bool take(struct cpu *cpu)
         return false;
     }
     sysreg_write(ICC_EOIR1_EL1, intid);
+    if (HV_TRACE) {
+        trace_put(trace_of_core(cpu->core), arch_counter(), TRACE_INTERRUPT, cpu->vcpu.cpu, intid);
+    }
     if (intid < 32u ? own : intid == layout.uart.intid) {
         if (intid == layout.uart.intid) {
             console_input();

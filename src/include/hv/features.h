@@ -40,9 +40,11 @@
 #endif
 
 #ifdef CONFIG_TRACE
-#define HV_TRACE  1
+#define HV_TRACE        1
+#define HV_TRACE_BYTES  (CONFIG_TRACE_KIB * UINT64_C(1024))
 #else
-#define HV_TRACE  0
+#define HV_TRACE        0
+#define HV_TRACE_BYTES  UINT64_C(1024)  /* of nothing: there is no ring */
 #endif
 
 #endif

@@ -73,6 +73,8 @@ struct sched {
     bool     global;
     uint32_t running[SCHED_MAX_CORES];  /* server, or SCHED_IDLE */
     uint64_t due[SCHED_MAX_CORES];      /* when the core will decide, as it has been told */
+    /* For traces (HV_TRACE), a bit each; the caller clears them: whose period began, who woke by timer, whose budget ended. */
+    uint64_t refilled, woken, spent;
     struct sched_server server[SCHED_MAX_SERVERS];
     struct sched_group group[SCHED_MAX_CORES];
     struct sched_frame frame;
