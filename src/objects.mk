@@ -50,6 +50,7 @@ obj-$(CONFIG_VMX) += arch/x86/vmx/run.o
 obj-$(CONFIG_VMX) += arch/x86/vmx/vmx.o
 obj-$(CONFIG_VMX) += arch/x86/vmx/guest.o
 obj-$(CONFIG_VMX) += arch/x86/vmx/exit.o
+obj-$(CONFIG_VMX) += arch/x86/xcr0.o
 
 # vmm.h's inline part is the vendor's.
 vendor-$(CONFIG_SVM) := svm
@@ -73,6 +74,9 @@ obj-$(CONFIG_ARINC653) += core/sched_arinc.o
 obj-$(CONFIG_TRACE) += core/trace.o
 hot-$(CONFIG_POOLS) += core/sched_rtds.o
 pools-$(CONFIG_ARM64) := arch/arm64/pool.o arch/arm64/context.o
+pools-$(CONFIG_X86) := arch/x86/pool.o arch/x86/pool_entry.o arch/x86/pool_exits.o arch/x86/vapic.o arch/x86/timer.o
+pools-$(CONFIG_SVM) += arch/x86/svm/shared.o arch/x86/svm/shared_run.o arch/x86/xcr0.o
+pools-$(CONFIG_VMX) += arch/x86/vmx/shared.o arch/x86/vmx/shared_run.o
 obj-$(CONFIG_POOLS) += $(pools-y)
 
 efi-$(CONFIG_ARM64) := arch/arm64/efi_leave.o arch/arm64/efi_refusal.o

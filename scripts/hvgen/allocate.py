@@ -103,8 +103,8 @@ def _tables_needed(memory: list[tuple[Mapping, ...]]) -> int:
 
 
 def _pc_pages(system: System) -> int:
-    """x86: each core's control structures; each partition's permission bitmaps and roots; the one main map."""
-    cores = sum(len(p.cpus) for p in system.partitions)
+    """x86: control structures of each core and slot; each partition's permission bitmaps and roots; the one main map."""
+    cores = pools.core_count(system) + pools.slot_count(system)
     return pc.CORE_PAGES * cores + pc.PARTITION_PAGES * len(system.partitions)
 
 

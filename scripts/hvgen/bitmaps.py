@@ -17,6 +17,7 @@ Vendor = Literal["", "svm", "vmx"]
 PORTS = 1 << 16
 PORT_BYTES = PORTS // 8                # APM 2 15.10.1; SDM 3 25.6.4: bitmaps A and B, one behind the other
 SVM_PORT_BYTES = PORT_BYTES + 0x1000   # the third page is read for accesses that go on beyond port 0xffff
+MSR_NAMES = {False: "msr_bitmap", True: "msr_bitmap_shared"}
 BANK = 0x2000                          # registers of one range of numbers
 
 
@@ -59,9 +60,9 @@ def _banks(vendor: Vendor) -> tuple[_Bank, ...]:
     return (_Bank(0, 0, 0x800, 1), _Bank(0xc0000000, 0x400, 0xc00, 1))     # SDM 3 25.6.9; 4 KiB
 
 
-def _bits(vendor: Vendor, write: bool) -> Iterator[tuple[int, int]]:
+def _bits(vendor: Vendor, write: bool, shared: bool) -> Iterator[tuple[int, int]]:
     """(byte, bit) of every access that passes. What no bank holds exits always."""
-    for first, last in msrs.passing(read=not write):
+    for first, last in msrs.passing(not write, shared):
         for number in range(first, last + 1):
             bank = next((b for b in _banks(vendor) if b.first <= number < b.first + BANK), None)
             if bank is None:
@@ -71,16 +72,17 @@ def _bits(vendor: Vendor, write: bool) -> Iterator[tuple[int, int]]:
             yield at >> 3, at & 7
 
 
-def msr_bitmap(vendor: Vendor) -> bytes:
+def msr_bitmap(vendor: Vendor, shared: bool = False) -> bytes:
+    """shared: of partitions in pools, whose local APICs are emulated."""
     out = bytearray(b"\xff" * (0x2000 if vendor == "svm" else 0x1000))
     for write in (False, True):
-        for byte, bit in _bits(vendor, write):
+        for byte, bit in _bits(vendor, write, shared):
             out[byte] &= ~(1 << bit) & 0xff
     return bytes(out)
 
 
-def _msr_notes(vendor: Vendor) -> Iterator[tuple[int, str]]:
-    for msr in msrs.MSRS:
+def _msr_notes(vendor: Vendor, shared: bool) -> Iterator[tuple[int, str]]:
+    for msr in (m for m in msrs.MSRS if m.shared or not shared):
         for bank in _banks(vendor):
             if bank.first <= msr.first < bank.first + BANK:
                 offset = (msr.first - bank.first) * bank.step // 8
@@ -94,8 +96,7 @@ def _msr_notes(vendor: Vendor) -> Iterator[tuple[int, str]]:
 def make_bitmaps(plan: Plan) -> Bitmaps:
     """Partitions with equal bitmaps share one array, which is named after the first of them."""
     vendor = plan.vmm
-    arrays: list[Bitmap] = [Bitmap("msr_bitmap", msr_bitmap(vendor), "Model-specific registers, all partitions",
-                                   tuple(sorted(_msr_notes(vendor))))]
+    arrays = list(_msr_bitmaps(plan))
     users: dict[bytes, list[str]] = {}
     datas: list[bytes] = []
     notes: dict[bytes, tuple[tuple[int, str], ...]] = {}
@@ -108,7 +109,15 @@ def make_bitmaps(plan: Plan) -> Bitmaps:
     for data, names in users.items():
         arrays.append(Bitmap(f"io_bitmap_{ident(names[0])}", data, f"I/O ports: {', '.join(names)}", notes[data]))
     io = tuple(f"io_bitmap_{ident(users[data][0])}" for data in datas)
-    return Bitmaps(tuple(arrays), io, ("msr_bitmap",) * len(plan.partitions))
+    return Bitmaps(tuple(arrays), io, tuple(MSR_NAMES[part.spec.use is not None] for part in plan.partitions))
+
+
+def _msr_bitmaps(plan: Plan) -> Iterator[Bitmap]:
+    """One for partitions with cores of their own, one for those in pools, as far as there are such."""
+    for shared in sorted({part.spec.use is not None for part in plan.partitions}):
+        who = "partitions in pools" if shared else "partitions with cores of their own" if plan.pools else "all partitions"
+        yield Bitmap(MSR_NAMES[shared], msr_bitmap(plan.vmm, shared), f"Model-specific registers, {who}",
+                     tuple(sorted(_msr_notes(plan.vmm, shared))))
 
 
 def runs(data: bytes) -> Iterator[tuple[int, int, int]]:

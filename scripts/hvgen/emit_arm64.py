@@ -39,8 +39,8 @@ def cpu_pages(number: int, cpu: PlanCpu) -> Fields:
     return [("redist", pa(cpu.redist))]
 
 
-def vcpu(number: int) -> Fields:
-    return [("vmpidr", f"{vmpidr(number):#x}")]
+def vcpu(plan: Plan, part: PlanPartition, number: int) -> Fields:
+    return [("vmpidr", f"{vmpidr(number):#x}"), (CORE_ID, f"{plan.entries[part.cpus[number]].mpidr:#x}")]
 
 
 def regime(part: PlanPartition, stage2: Stage2, loader: str) -> Fields:

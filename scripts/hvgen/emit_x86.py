@@ -9,6 +9,7 @@ from . import cpuid, msrs
 from .bitmaps import Bitmap, Bitmaps, make_bitmaps, runs
 from .ctext import c_comment, initialiser, pa
 from .model import Out, Plan, PlanCpu, PlanPartition
+from .pc import guest_apic_id
 from .tables import PAGE, Stage2, Tables
 
 STACKS = "hv_stacks"
@@ -28,8 +29,8 @@ def cpu_pages(number: int, cpu: PlanCpu) -> Fields:
     return [("vmm", f"{{ (uint64_t)vmm_pages[{number}] }}")]
 
 
-def vcpu(number: int) -> Fields:
-    return []
+def vcpu(plan: Plan, part: PlanPartition, number: int) -> Fields:
+    return [(CORE_ID, f"{guest_apic_id(plan, part, number):#x}")]
 
 
 def regime(part: PlanPartition, stage2: Stage2, loader: str) -> Fields:
@@ -41,8 +42,9 @@ def regime(part: PlanPartition, stage2: Stage2, loader: str) -> Fields:
 
 
 def apic_words(plan: Plan, part: PlanPartition) -> list[int]:
+    """Whom it may send interrupts without the hypervisor's carrying them: nobody, if it shares its cores."""
     words = [0] * APIC_WORDS
-    for cpu in part.cpus:
+    for cpu in () if part.spec.use else part.cpus:
         number = plan.cpus[cpu].mpidr
         words[number // 64] |= 1 << number % 64
     return words
@@ -140,7 +142,7 @@ def arrays(plan: Plan) -> list[str]:
 
 def declarations(plan: Plan) -> list[str]:
     bitmaps = make_bitmaps(plan)
-    return ([f"extern uint8_t vmm_pages[{len(plan.cpus)}][{PAGES_OF_CPU}][{PAGE}];"]
+    return ([f"extern uint8_t vmm_pages[{len(plan.entries)}][{PAGES_OF_CPU}][{PAGE}];"]
             + [f"extern const uint8_t {b.name}[{len(b.data)}];" for b in bitmaps.arrays])
 
 
@@ -163,8 +165,10 @@ def table_arrays(plan: Plan) -> list[str]:
     """What tables.c has beside stacks and trees."""
     bitmaps: Bitmaps = make_bitmaps(plan)
     pages = "VMCB and host save area" if plan.vmm == "svm" else "VMXON region and VMCS"
+    if plan.slots:
+        pages += "; of each slot: " + ("VMCB and what a switch saves" if plan.vmm == "svm" else "what a switch saves and VMCS")
     out = [f"/* Of each core: {pages}. */",
-           f"uint8_t vmm_pages[{len(plan.cpus)}][{PAGES_OF_CPU}][{PAGE}] "
+           f"uint8_t vmm_pages[{len(plan.entries)}][{PAGES_OF_CPU}][{PAGE}] "
            f"__attribute__((aligned({PAGE}), section(\".vmm\")));", ""]
     for bitmap in bitmaps.arrays:
         out += _bitmap(bitmap)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from .model import Interrupt, Plan, PlanPartition, Region
+from .pc import guest_apic_id
 from .place import align_up
 
 OEM = b"BULKHD"
@@ -189,10 +190,10 @@ def pnp_devices(part: PlanPartition) -> tuple[tuple[PnpDevice, ...], tuple[str, 
 
 
 def madt(plan: Plan, part: PlanPartition) -> bytes:
-    """5.2.12. A local APIC for each vcpu, under the core's own ID, and the I/O APIC if a line ends there."""
+    """5.2.12. A local APIC for each vcpu, under the ID that CPUID shows, and the I/O APIC if a line ends there."""
     body = struct.pack("<II", LOCAL_APIC, 0)
-    for vcpu, cpu in enumerate(part.cpus):
-        body += struct.pack("<BBBBI", 0, 8, vcpu, plan.cpus[cpu].mpidr, 1)
+    for vcpu in range(len(part.cpus)):
+        body += struct.pack("<BBBBI", 0, 8, vcpu, guest_apic_id(plan, part, vcpu), 1)
     ioapic = plan.hardware.pc.ioapic if plan.hardware.pc else None
     if ioapic is not None and (part.vuart is not None or part.spis):
         body += struct.pack("<BBBBII", 1, 12, 0, 0, ioapic.region.base, 0)

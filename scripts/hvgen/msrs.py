@@ -7,6 +7,8 @@ write, and what is not listed gets #GP(0), which operating systems that probe fo
 
 A register passes only if it is the core's own and the hypervisor either does not use it or has the
 processor switch it (VMCB, VMCS): the core belongs to one partition, so there is nobody to disturb.
+On a core that several share (`shared`), what passes is switched with the vcpu; the local APIC is
+emulated there, and what a switch does not move is refused.
 Constants are what Linux 6.1 reads or writes without being ready for #GP on one of the vendors' CPUs.
 
 Sources: SDM 3 and 4, Intel 64 and IA-32 Architectures Software Developer's Manual (4: table 2-2, the
@@ -31,10 +33,11 @@ class Msr:
     write: Write
     why: str                           # with the source
     value: int = 0                     # what `value` reads
+    shared: bool = True                # passes on cores of pools, too; else it exits there
 
 
-def _one(name: str, number: int, read: Read, write: Write, why: str, value: int = 0) -> Msr:
-    return Msr(name, number, number, read, write, why, value)
+def _one(name: str, number: int, read: Read, write: Write, why: str, value: int = 0, shared: bool = True) -> Msr:
+    return Msr(name, number, number, read, write, why, value, shared)
 
 
 ICR = 0x830
@@ -63,7 +66,7 @@ MSRS: tuple[Msr, ...] = (
     _one("IA32_MCG_STATUS", 0x17a, "value", "ignore", "SDM 3 16.3.1.2, APM 2 9.3.2; none is in progress"),
     _one("IA32_MISC_ENABLE", 0x1a0, "value", "ignore", "SDM 4 table 2-2; fast strings, no BTS, no PEBS",
          FAST_STRINGS | NO_BTS | NO_PEBS),
-    Msr("IA32_XFD, IA32_XFD_ERR", 0x1c4, 0x1c5, "pass", "pass", "SDM 1 13.14; of this core only"),
+    Msr("IA32_XFD, IA32_XFD_ERR", 0x1c4, 0x1c5, "pass", "pass", "SDM 1 13.14; of this core only", shared=False),
     _one("IA32_DEBUGCTL", 0x1d9, "value", "ignore", "SDM 3 18.4.1, APM 2 13.1.1.6; no branch records, no single-step on branches"),
     Msr("IA32_MTRR_PHYSBASE0 to PHYSMASK15", 0x200, 0x21f, "value", "ignore", "SDM 3 12.11.2.3, APM 2 7.7.2; there are none"),
     _one("IA32_MTRR_FIX64K", 0x250, "value", "ignore", "SDM 3 12.11.2.2, APM 2 7.7.2; there are none"),
@@ -72,10 +75,11 @@ MSRS: tuple[Msr, ...] = (
     _one("IA32_PAT", 0x277, "pass", "pass", "SDM 3 12.12, APM 2 7.8; gPAT of the VMCB, loaded and saved by the VMCS"),
     _one("IA32_MTRR_DEF_TYPE", 0x2ff, "value", "ignore",
          "SDM 3 12.11.2.1, APM 2 7.7.2; all is write-back, nested paging makes devices uncached", MTRR_ALL_WRITE_BACK),
-    _one("IA32_TSC_DEADLINE", 0x6e0, "pass", "pass", "SDM 3 11.5.4.1; the timer is the guest's"),
-    Msr("x2APIC", 0x800, ICR - 1, "pass", "pass", "SDM 3 11.12.1.2, APM 2 16.11; of this core only"),
-    _one("x2APIC ICR", ICR, "pass", "code", "SDM 3 11.12.9, APM 2 16.13; interrupts reach the partition's own cores only"),
-    Msr("x2APIC", ICR + 1, 0x8ff, "pass", "pass", "SDM 3 11.12.1.2, APM 2 16.11; of this core only"),
+    _one("IA32_TSC_DEADLINE", 0x6e0, "pass", "pass", "SDM 3 11.5.4.1; the timer is the guest's", shared=False),
+    Msr("x2APIC", 0x800, ICR - 1, "pass", "pass", "SDM 3 11.12.1.2, APM 2 16.11; of this core only", shared=False),
+    _one("x2APIC ICR", ICR, "pass", "code", "SDM 3 11.12.9, APM 2 16.13; interrupts reach the partition's own cores only",
+         shared=False),
+    Msr("x2APIC", ICR + 1, 0x8ff, "pass", "pass", "SDM 3 11.12.1.2, APM 2 16.11; of this core only", shared=False),
     _one("IA32_XSS", 0xda0, "value", "ignore",
          "SDM 1 13.3; guests have no supervisor state: among it is the processor trace's, which XRSTORS could start"),
     _one("MSR_KVM_WALL_CLOCK_NEW", 0x4b564d00, "value", "ignore", "KVM; the page stays 0, and so does the time of day"),
@@ -93,10 +97,10 @@ MSRS: tuple[Msr, ...] = (
 )
 
 
-def passing(read: bool) -> Iterator[tuple[int, int]]:
-    """Ranges that need no exit."""
+def passing(read: bool, shared: bool = False) -> Iterator[tuple[int, int]]:
+    """Ranges that need no exit; shared: on a core of a pool."""
     for msr in MSRS:
-        if (msr.read if read else msr.write) == "pass":
+        if (msr.read if read else msr.write) == "pass" and (msr.shared or not shared):
             yield msr.first, msr.last
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .model import Hardware, Partition, Region, Vuart
+from .model import Hardware, Partition, Plan, PlanPartition, Region, Vuart
 from .place import GIB, KIB, MIB, PAGE, align_down, overlap
 
 # A guest's physical addresses: RAM below 2 GiB, registers up to 4 GiB, the rest of the RAM.
@@ -27,7 +27,7 @@ HV_ROOM = Region(16 * MIB, 2 * GIB - 16 * MIB)
 CONVENTIONAL_END = 640 * KIB                   # other cores start in a page below it (SDM 3A 9.4.4.1: vector << 12)
 TRAMPOLINE = 0x8000
 
-CORE_PAGES = 2                                 # SVM: VMCB and host save area; VMX: VMXON region and VMCS
+CORE_PAGES = 2                                 # SVM: VMCB and host save area; VMX: VMXON region and VMCS; slots: with XSAVE area
 PARTITION_PAGES = 8                            # I/O ports 3, MSRs 2, roots of its maps, and one to spare
 PA_BITS_LEAST = 36
 APIC_IDS = 255                                 # 8 bits in MADT type 0 and in the I/O APIC; 255 means all
@@ -41,6 +41,11 @@ def guest_ranges(size: int) -> tuple[Region, ...]:
     """Guest addresses of a partition's memory."""
     low = Region(0, min(size, LOW_RAM_END))
     return (low, Region(HIGH_RAM, size - low.size)) if size > low.size else (low,)
+
+
+def guest_apic_id(plan: Plan, part: PlanPartition, vcpu: int) -> int:
+    """A core's own, or counted from 0 where cores are shared: vcpus would have one ID, and change it."""
+    return vcpu if part.spec.use else plan.cpus[part.cpus[vcpu]].mpidr
 
 
 def trampoline(hardware: Hardware) -> Optional[int]:

@@ -227,7 +227,7 @@ def _partition(hardware: Hardware, part: Partition, index: int, cpus: tuple[Plan
     devices = _devices(hardware, part)
     mappings = tuple(sorted([*ram, *_device_mappings(devices), *_cpu_interface(hardware, part)], key=lambda m: m.ipa))
     mine = {cpu.vcpu: place for place, cpu in enumerate(cpus) if cpu.partition == index}
-    direct = hardware.pc is not None or part.interrupts == "direct"
+    direct = part.interrupts == "direct" or (hardware.pc is not None and part.use is None)
     spis = _spis(hardware, part)
     if vuart and direct and not hardware.pc:
         spis.add(vuart.intid)

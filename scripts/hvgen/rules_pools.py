@@ -17,13 +17,6 @@ MAX_WINDOWS = 256                      # LAYOUT_MAX_WINDOWS
 MAX_ENTRIES = 64                       # LAYOUT_MAX_CPUS: cores and vcpus of pools
 
 
-def pool_not_yet(case: Case) -> Iterator[Diagnostic]:
-    for pool in case.system.pools:
-        if case.hardware.pc:
-            yield Diagnostic("NOT-YET", pool.span, f"pool '{pool.name}': sharing cores is not in this version on x86",
-                             fix="give each partition cores of its own")
-
-
 def pool_unknown(case: Case) -> Iterator[Diagnostic]:
     names = [pool.name for pool in case.system.pools]
     for part in case.system.partitions:
@@ -157,7 +150,7 @@ def sched(case: Case) -> Iterator[Diagnostic]:
     for pool in case.system.pools:
         found = pools.members(case.system, pool)
         sound = not any(m.use.core_cpu is not None and m.use.core is None for m in found)
-        if pool.scheduler == "rtds" and pool.cpus and found and sound and not case.hardware.pc:
+        if pool.scheduler == "rtds" and pool.cpus and found and sound:
             yield from _sched(case, pool)
 
 
@@ -171,5 +164,5 @@ def _sched(case: Case, pool: Pool) -> Iterator[Diagnostic]:
     yield Diagnostic(verdict.rule, pool.span, f"pool '{pool.name}' {verdict.reason}", tuple(notes), verdict.fix)
 
 
-CHECKS = (pool_not_yet, pool_unknown, pool_empty, pool_limit, pool_direct, pool_core, window_names, window_frame, window_overlap,
-          window_missing, sched)
+CHECKS = (pool_unknown, pool_empty, pool_limit, pool_direct, pool_core, window_names, window_frame, window_overlap, window_missing,
+          sched)

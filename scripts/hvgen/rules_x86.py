@@ -40,7 +40,7 @@ KEPT_FIX = {
 
 def irq_virtual(case: Case) -> Iterator[Diagnostic]:
     for part in case.system.partitions:
-        if case.hardware.pc and part.interrupts == "virtual" and part.interrupts_span:
+        if case.hardware.pc and part.use is None and part.interrupts == "virtual" and part.interrupts_span:
             yield Diagnostic("IRQ-VIRTUAL", part.interrupts_span, f"partition '{part.name}' asks for virtual interrupts: on "
                              "x86 each core takes its own, without an exit", fix="leave 'interrupts:' out, or say 'direct'")
 

@@ -255,9 +255,13 @@ def joined(named: Sequence[tuple[Region, str]]) -> list[tuple[Region, str]]:
     return out
 
 
+def _entry(plan: Plan, number: int) -> str:
+    return f"CPU {number}" if number < len(plan.cpus) else f"slot {number - len(plan.cpus)}"
+
+
 def hypervisor_ranges(plan: Plan, sizes: Sizes, rights: Rights, devices: Sequence[tuple[Region, str]],
-                      cpu_pages: Sequence[str] = ()) -> list[Range]:
-    """The hypervisor's own map. cpu_pages: names of the pages that each core has in .rw, behind all stacks."""
+                      cpu_pages: Sequence[str] = (), slot_pages: Sequence[str] = ()) -> list[Range]:
+    """The hypervisor's own map. cpu_pages, slot_pages: names of the pages that each core and slot has behind all stacks."""
     base = plan.hv.base
     text_end = base + sizes.text_pages * PAGE
     rw_end = text_end + sizes.rw_pages * PAGE
@@ -265,12 +269,11 @@ def hypervisor_ranges(plan: Plan, sizes: Sizes, rights: Rights, devices: Sequenc
     at = text_end
     for i in range(len(plan.entries)):
         stack = text_end + i * STACK_SLOT + GUARD
-        out.append(Range(stack, stack, STACK_SLOT - GUARD, rights.rw,
-                         f"stack of CPU {i}" if i < len(plan.cpus) else f"stack of slot {i - len(plan.cpus)}"))
+        out.append(Range(stack, stack, STACK_SLOT - GUARD, rights.rw, f"stack of {_entry(plan, i)}"))
         at = stack + STACK_SLOT - GUARD
-    for i in range(len(plan.cpus)):
-        for what in cpu_pages:
-            out.append(Range(at, at, PAGE, rights.rw, f"{what} of CPU {i}"))
+    for i in range(len(plan.entries)):
+        for what in cpu_pages if i < len(plan.cpus) else slot_pages:
+            out.append(Range(at, at, PAGE, rights.rw, f"{what} of {_entry(plan, i)}"))
             at += PAGE
     if rw_end > at:
         out.append(Range(at, at, rw_end - at, rights.rw, "data"))

@@ -42,6 +42,7 @@ HOST = Format(P | RW | A, PS, 0, {HOST_TEXT: "text, r x", HOST_RODATA: "read-onl
 HOST_RIGHTS = Rights(HOST_TEXT, HOST_RODATA, HOST_RW, HOST_DEVICE)
 
 CPU_PAGES = {"svm": ("VMCB", "host save area"), "vmx": ("VMXON region", "VMCS")}
+SLOT_PAGES = {"svm": ("VMCB", "saved state"), "vmx": ("saved state", "VMCS")}
 
 
 def host_devices(plan: Plan) -> list[tuple[Region, str]]:
@@ -56,7 +57,8 @@ def host_devices(plan: Plan) -> list[tuple[Region, str]]:
 
 
 def host_ranges(plan: Plan, sizes: Sizes) -> list[Range]:
-    out = hypervisor_ranges(plan, sizes, HOST_RIGHTS, host_devices(plan), CPU_PAGES.get(plan.vmm, ()))
+    out = hypervisor_ranges(plan, sizes, HOST_RIGHTS, host_devices(plan), CPU_PAGES.get(plan.vmm, ()),
+                            SLOT_PAGES.get(plan.vmm, ()))
     if plan.trampoline:
         out.append(Range(plan.trampoline, plan.trampoline, PAGE, HOST_TEXT, "start of the other cores"))
     return sorted(out, key=lambda r: r.va)

@@ -33,6 +33,12 @@ static uint64_t vmpidr_of(uint32_t vcpu)
     return UINT64_C(1) << 31 | (uint64_t)(vcpu / 16) << 8 | vcpu % 16;
 }
 
+/* x86: vcpus that share a core would have one APIC ID, and another on each core; they are counted. */
+static uint64_t guest_core_id(const struct world *world, uint32_t cpu, uint32_t vcpu)
+{
+    return is_x86(world) && world->cpus[cpu].pool != 0 ? vcpu : world->cpus[cpu].mpidr;
+}
+
 static void prove_vcpu(const struct world *world, struct proof *proof, const struct part *part, uint32_t index)
 {
     const struct layout_vcpu *vcpu = &part->vcpus[index];
@@ -44,7 +50,7 @@ static void prove_vcpu(const struct world *world, struct proof *proof, const str
                 part->name, vcpu->cpu);
         return;
     }
-    if (vcpu->mpidr != world->cpus[vcpu->cpu].mpidr || world->cpus[vcpu->cpu].partition != part->index ||
+    if (vcpu->mpidr != guest_core_id(world, vcpu->cpu, index) || world->cpus[vcpu->cpu].partition != part->index ||
         world->cpus[vcpu->cpu].vcpu != index) {
         violate(proof, "vcpu %" PRIu32 " of %s and CPU %" PRIu32 " (core 0x%" PRIx64 ") do not name each other", index,
                 part->name, vcpu->cpu, world->cpus[vcpu->cpu].mpidr);
@@ -155,7 +161,7 @@ static void prove_sgi(const struct world *world, struct proof *proof)
     }
 }
 
-/* layout.partition.pc.apic_ids against the cores that it is made from. */
+/* layout.partition.pc.apic_ids against the cores that it is made from; what a pool's guest sends is carried. */
 static void prove_apic_ids(const struct world *world, struct proof *proof)
 {
     for (uint32_t p = 0; p < world->part_count; p++) {
@@ -170,7 +176,9 @@ static void prove_apic_ids(const struct world *world, struct proof *proof)
                 violate(proof, "partition %s: APIC ID %" PRIu64 " is beyond the layout's 512", part->name, id);
                 continue;
             }
-            wanted[id / 64] |= UINT64_C(1) << id % 64;
+            if (part->vcpus[i].cpu < world->layout.cpu_count) {
+                wanted[id / 64] |= UINT64_C(1) << id % 64;
+            }
         }
         for (uint32_t word = 0; word < LAYOUT_APIC_WORDS; word++) {
             if (part->raw.pc.apic_ids[word] != wanted[word]) {
@@ -212,8 +220,8 @@ static const struct rule rules[] = {
      "Every core of the layout is one core of the board and has exactly one owner, which names it in turn, or is a pool's.",
      "cores", prove_owner, ARCH_BOTH},
     {"cpu-given",
-     "Every vcpu is pinned to the core that system.yaml names for it, unless it is of a pool; there are as many, and on "
-     "ARM64 VMPIDR_EL2 counts them.",
+     "Every vcpu is pinned to the core that system.yaml names for it, unless it is of a pool; there are as many, and "
+     "VMPIDR_EL2 counts them on ARM64, APIC IDs those of pools on x86.",
      "vcpus", prove_given, ARCH_BOTH},
     {"cpu-redistributor",
      "Every core has a redistributor frame of its own, inside the redistributor regions.",
@@ -223,7 +231,8 @@ static const struct rule rules[] = {
      "to no other.",
      "partitions", prove_sgi, ARCH_ARM64},
     {"ipi-own-cores",
-     "The APIC IDs to which a partition may send interrupts are those of its own cores, and below 512.",
+     "The APIC IDs to which a partition may send interrupts by itself are those of its own cores, none if it shares them, "
+     "and below 512.",
      "partitions", prove_apic_ids, ARCH_X86},
     {"console-cpu",
      "The core that takes the hypervisor's console interrupt exists and does not, on ARM64, belong to a direct "

@@ -211,7 +211,7 @@ static void prove_checksum(const struct world *world, struct proof *proof)
 static void prove_partition(const struct world *world, struct proof *proof, const struct part *part)
 {
     const struct spec_partition *spec = part->spec;
-    bool direct = spec != NULL && (spec->direct || (is_x86(world) && !spec->virtual_said));
+    bool direct = spec != NULL && (spec->direct || (is_x86(world) && !spec->virtual_said && spec->pool == NULL));
 
     if (spec == NULL) {
         violate(proof, "%s has no partition '%s'", world->spec.file, part->name);

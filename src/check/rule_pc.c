@@ -171,7 +171,7 @@ static void prove_vmm_pages(const struct world *world, struct proof *proof)
 {
     struct ranges taken = {0};
 
-    for (uint32_t i = 0; i < world->layout.cpu_count; i++) {
+    for (uint32_t i = 0; i < world->entry_count; i++) {
         const struct layout_cpu *cpu = &world->cpus[i];
 
         prove_vmm_page(world, proof, i);
@@ -341,8 +341,8 @@ static const struct rule rules[] = {
      "The page through which other cores start is RAM below 640 KiB.",
      "pages", prove_trampoline, ARCH_X86},
     {"hv-core-pages",
-     "Every core has two pages of the hypervisor's data of its own for what the CPU keeps in memory (VMCB and host save "
-     "area, or VMXON region and VMCS).",
+     "Every core, and every vcpu of a pool, has two pages of the hypervisor's data of its own for what the CPU keeps in "
+     "memory (VMCB and host save area, or VMXON region and VMCS) and for what a switch saves.",
      "pages", prove_vmm_pages, ARCH_X86},
     {"msr-answers",
      "The table of answers to trapped model-specific registers is sorted and without overlap, only reads constants and "

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "init.h"
 #include "ioapic.h"
+#include "pool.h"
 #include "vmm.h"
 #include "x86.h"
 
@@ -192,7 +193,7 @@ void arch_start_cores(void)
     for (uint32_t i = 0; i < layout.cpu_count; i++) {
         if (__atomic_load_n(&cpu_at(i)->started, __ATOMIC_ACQUIRE) == 0) {
             panic("this is not the board of the layout: the core with APIC ID 0x%lx, which %s needs, has not "
-                  "started within 1 s", layout.cpus[i].apic_id, layout.partitions[layout.cpus[i].partition].name);
+                  "started within 1 s", layout.cpus[i].apic_id, layout_cpu_owner(i));
         }
     }
 }
@@ -201,11 +202,27 @@ static void core_init(uint32_t index)
 {
     struct cpu *cpu = cpu_at(index);
 
-    vcpu_init(&cpu->vcpu, index);
-    cpu->apic_ids = cpu->vcpu.config->pc.apic_ids;
-    cpu->apic_base = APIC_BASE_PAGE | APIC_BASE_ON | APIC_BASE_X2 | (cpu->vcpu.index == 0 ? APIC_BASE_BSP : 0);
-    vmm_init(cpu);
+    if (HV_POOLS && layout.cpus[index].pool != 0) {
+        pool_core_init(index);
+    } else {
+        vcpu_init(&cpu->vcpu, index);
+        cpu->apic_ids = cpu->vcpu.config->pc.apic_ids;
+        cpu->apic_base = APIC_BASE_PAGE | APIC_BASE_ON | APIC_BASE_X2 | (cpu->vcpu.index == 0 ? APIC_BASE_BSP : 0);
+        vmm_init(cpu);
+    }
     __atomic_store_n(&cpu->started, 1u, __ATOMIC_RELEASE);
+}
+
+/* NMIs, or on a core of a pool ordinary interrupts. */
+static void route_console(uint32_t line)
+{
+    const struct layout_cpu *console = &layout.cpus[layout.console_cpu];
+
+    if (HV_POOLS && console->pool != 0) {
+        ioapic_route_vector(line, console->apic_id, POOL_LINES + line);
+    } else {
+        ioapic_route_nmi(line, console->apic_id);
+    }
 }
 
 void boot_first_core(uint32_t cpu)
@@ -219,12 +236,10 @@ void boot_first_core(uint32_t cpu)
         core_init(cpu);
     }
     if (layout.console_irq != 0) {
-        uint64_t console = layout.cpus[layout.console_cpu].apic_id;
-
-        ioapic_route_nmi(layout.uart.intid, console);
+        route_console(layout.uart.intid);
         arch_alarm(0);  /* firmware has left it ticking */
         if (layout.pc.pit_line != LAYOUT_NO_LINE) {
-            ioapic_route_nmi(layout.pc.pit_line, console);
+            route_console(layout.pc.pit_line);
         }
     }
     main_first_core(cpu);

@@ -136,19 +136,26 @@ uint64_t arch_time_ns(void)
     return hz == 0 ? to_ns(rdtsc(), GUESS_HZ) : epoch_ns + to_ns(rdtsc() - epoch_tsc, hz);
 }
 
+uint64_t clock_hz(void)
+{
+    uint64_t hz;
+    uint32_t limit = 0;
+
+    while ((hz = frequency()) == 0 && limit++ < 1000000u && layout.pc.pm_timer != 0) {
+        pause();
+    }
+    return hz != 0 ? hz : GUESS_HZ;
+}
+
 void clock_page(const struct layout_partition *config, uint64_t value)
 {
     struct pvclock record = { .version = 2, .flags = FLAG_STABLE };
     uint64_t address = value & ~UINT64_C(3), hz;
-    uint32_t limit = 0;
 
     if ((value & 1u) == 0) {
         return;
     }
-    while ((hz = frequency()) == 0 && limit++ < 1000000u && layout.pc.pm_timer != 0) {
-        pause();
-    }
-    hz = hz != 0 ? hz : GUESS_HZ;
+    hz = clock_hz();
     /* nanoseconds = (counts << shift) * multiplier >> 32, with the multiplier's top bit set */
     while (hz > UINT64_C(2000000000)) {
         hz /= 2u;

@@ -7,6 +7,7 @@
 #include "apic.h"
 #include "exits.h"
 #include "ioapic.h"
+#include "pool.h"
 #include "vmm.h"
 #include "x86.h"
 
@@ -23,6 +24,10 @@ struct vcpu *arch_vcpu(uint32_t cpu)
 
 void arch_kick(uint32_t cpu)
 {
+    if (HV_POOLS && layout.cpus[cpu].pool != 0) {
+        pool_kick(cpu);
+        return;
+    }
     apic_send(layout.cpus[cpu].apic_id, ICR_NMI, 0);
 }
 
@@ -41,7 +46,9 @@ void arch_vcpu_reset(struct vcpu *vcpu)
 {
     struct cpu *cpu = cpu_of(vcpu);
 
-    apic_reset();
+    if (!is_shared(cpu)) {
+        apic_reset();
+    }
     for (uint32_t i = 0; i < ARRAY_COUNT(cpu->reg); i++) {
         cpu->reg[i] = 0;
     }
@@ -49,6 +56,9 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     cpu->nmi_blocked = false;
     cpu->port_reported = false;
     vmm_reset(cpu);
+    if (is_shared(cpu)) {
+        pool_reset(cpu);
+    }
     __atomic_store_n(&cpu->guest_init, 0u, __ATOMIC_RELEASE);
 }
 
@@ -74,6 +84,10 @@ static void look_around(const struct vcpu *vcpu)
 
 void arch_wait(struct vcpu *vcpu, bool sleep)
 {
+    if (is_shared(cpu_of(vcpu))) {
+        pool_wait(vcpu, sleep);
+        return;
+    }
     if (sleep) {
         vmm_wait_nmi();
     }

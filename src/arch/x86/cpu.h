@@ -33,6 +33,13 @@ struct cpu {
     bool     nmi_blocked;    /* the guest has not returned from its NMI */
     bool     port_reported;  /* of the partition: a foreign port has been named on the console */
     uint64_t entry_time;     /* for vmm/: free */
+
+    struct shared *shared;   /* of a vcpu of a pool; else NULL */
+    uint64_t sp;             /* of a thread that does not run */
+    uint64_t decide_at;      /* a pool's core: counter; when the scheduler has to be asked at the latest */
+    uint64_t armed_at;       /* what its timer is set to */
+    bool     due, console;   /* the scheduler, the console has to be asked at once */
+    uint8_t  last_of[LAYOUT_MAX_PARTITIONS];  /* 1 + the vcpu of each partition that it has run last */
 };
 
 _Static_assert(offsetof(struct cpu, vmcb) == CPU_VMCB, "assembly");
@@ -49,6 +56,15 @@ static inline struct cpu *cpu_at(uint32_t cpu)
 static inline struct cpu *cpu_of(struct vcpu *vcpu)
 {
     return cpu_at(vcpu->cpu);
+}
+
+/* The thread that executes: each stack is a page, with its struct cpu at the top. */
+static inline struct cpu *cpu_here(void)
+{
+    uintptr_t sp;
+
+    __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
+    return (struct cpu *)((sp | (HV_PAGE_SIZE - 1u)) + 1u - CPU_SIZE);
 }
 
 #endif

@@ -31,6 +31,9 @@ uint32_t memory_access(struct cpu *cpu, ipa_t address, uint64_t error);
 bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value);
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value);
 
+/* What XSETBV accepts for XCR0 (SDM 1 13.3). */
+bool xcr0_valid(uint64_t value);
+
 /* A write of the x2APIC's interrupt command register that exits.c did not answer itself. */
 bool icr_write(struct cpu *cpu, uint64_t value);
 

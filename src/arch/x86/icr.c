@@ -4,9 +4,11 @@
  * fixed interrupts go out as they are, NMI, INIT and start-up are carried out by the target's hypervisor.
  */
 #include <hv/arch.h>
+#include <hv/pool.h>
 
 #include "apic.h"
 #include "exits.h"
+#include "pool.h"
 #include "x86.h"
 
 #define BROADCAST   UINT32_MAX
@@ -14,6 +16,7 @@
 #define LEVEL       (1u << 15)
 #define RESERVED    0xfff32000u   /* of the low word; bit 12, delivery status, is ignored */
 #define INIT_LIMIT_NS  UINT64_C(10000000)
+#define INIT_WAIT      UINT64_C(100000)  /* counts that a vcpu of a pool leaves its core to the target */
 
 enum shorthand { SHORT_NONE = 0, SHORT_SELF, SHORT_ALL, SHORT_OTHERS };
 
@@ -53,7 +56,11 @@ static void send_init(struct cpu *self, struct cpu *target)
     arch_kick(target->vcpu.cpu);
     while (__atomic_load_n(&target->guest_init, __ATOMIC_ACQUIRE) != 0 && arch_time_ns() - since < INIT_LIMIT_NS &&
            !vcpu_must_halt(&self->vcpu)) {
-        pause();
+        if (is_shared(self)) {
+            pool_block(&self->vcpu, arch_counter() + INIT_WAIT);
+        } else {
+            pause();
+        }
     }
 }
 
@@ -74,7 +81,11 @@ static void deliver(struct cpu *self, uint32_t vcpu, uint32_t mode, uint32_t vec
         (void)vcpu_start(&target->vcpu, (uint64_t)vector << 12, START_BY_SIPI);
         break;
     default:
-        apic_send(core->apic_id, ICR_FIXED, vector);
+        if (is_shared(target)) {
+            pool_request(target, vector, false);
+        } else {
+            apic_send(core->apic_id, ICR_FIXED, vector);
+        }
     }
 }
 

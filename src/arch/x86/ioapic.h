@@ -15,6 +15,15 @@ void ioapic_init(void);
 /* A line becomes an NMI of this core: the hypervisor's own interrupts. */
 void ioapic_route_nmi(uint32_t line, uint64_t apic_id);
 
+/* A line becomes a vector of this core of a pool, by its edges. */
+void ioapic_route_vector(uint32_t line, uint64_t apic_id, uint32_t vector);
+
+/* A line has come to a pool's core: its guest gets it when it runs. */
+void ioapic_line(uint32_t line);
+
+/* A guest of a pool has ended the interrupt of a level. */
+void ioapic_end(const struct layout_partition *config, uint32_t vector);
+
 /* The partition's lines masked, its virtual one too. */
 void ioapic_reset(const struct layout_partition *config);
 

@@ -49,6 +49,41 @@ void vmm_wait_nmi(void);
 /* Takes interrupts that wait in this core's local APIC, with the handler of the hypervisor's own table. */
 void vmm_take_interrupts(void);
 
+/* ---- cores of pools ---- */
+
+/* What vmm_init() does for a vcpu of a pool: once, on the core that it begins on. */
+struct shared;
+struct shared *vmm_shared(uint32_t cpu);
+void vmm_share(struct cpu *cpu);
+
+/* After vmm_reset(): external interrupts, HLT, XSETBV and CR8 are the hypervisor's. */
+void vmm_share_reset(struct cpu *cpu);
+
+/* The state that VMCB or VMCS hold leaves the core, and comes to it; flush: its translations there are stale. */
+void vmm_switch_out(struct cpu *cpu);
+void vmm_switch_in(struct cpu *cpu, bool flush);
+
+/* The guest can take an interrupt at once, and does; else an exit is asked for as soon as it can. */
+bool vmm_interruptible(const struct cpu *cpu);
+bool vmm_interrupts_on(const struct cpu *cpu);
+void vmm_end_shadow(struct cpu *cpu);
+void vmm_interrupt(struct cpu *cpu, uint32_t vector);
+void vmm_ask_window(struct cpu *cpu);
+
+/* What CR8 reads. */
+void vmm_set_priority(struct cpu *cpu, uint32_t priority);
+
+/* This core opens itself for its interrupts: those that wait; until one has come. */
+void vmm_pool_take(void);
+void vmm_pool_idle(void);
+
+/* Turns virtualisation on for a core of a pool; from the second on its interrupts wait for the two above. */
+void vmm_pool_on(struct cpu *cpu);
+void vmm_pool_begin(void);
+
+/* Into the guest of a pool; the thread's first instructions jump there. */
+_Noreturn void pool_enter(void);
+
 /* Into the guest with the registers of struct cpu, for the first time; head.S jumps there. */
 _Noreturn void guest_enter(void);
 

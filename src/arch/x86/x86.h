@@ -17,6 +17,7 @@
 
 #define MSR_TSC             0x10u
 #define MSR_APIC_BASE       0x1bu
+#define MSR_SPEC_CTRL       0x48u
 #define MSR_MTRRCAP         0xfeu
 #define MSR_MTRR_BASE0      0x200u
 #define MSR_MTRR_FIX64K     0x250u
@@ -24,10 +25,12 @@
 #define MSR_MTRR_FIX4K      0x268u
 #define MSR_PAT             0x277u
 #define MSR_MTRR_DEFAULT    0x2ffu
+#define MSR_TSC_DEADLINE    0x6e0u
 #define MSR_X2APIC          0x800u   /* to 0x8ff */
 #define MSR_X2APIC_ICR      0x830u
 #define MSR_KVM_SYSTEM_TIME 0x4b564d01u
 #define MSR_EFER            0xc0000080u
+#define MSR_TSC_AUX         0xc0000103u
 
 #define APIC_BASE_BSP   (UINT64_C(1) << 8)
 #define APIC_BASE_X2    (UINT64_C(1) << 10)
@@ -92,6 +95,14 @@ static inline uint64_t read_cr4(void)
 static inline void write_cr4(uint64_t value)
 {
     __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
+}
+
+static inline uint64_t read_cr3(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("mov %%cr3, %0" : "=r"(value));
+    return value;
 }
 
 static inline void write_cr3(uint64_t value)

@@ -56,7 +56,11 @@ struct layout_cpu {
     uint64_t stack_top;  /* top of this core's stack in the hypervisor; the page below the stack is unmapped */
     union {
         pa_t redist;     /* GICv3: RD_base of this core's redistributor; GICv2: 0 */
-        pa_t vmm;        /* x86: two writable pages. SVM: VMCB, host save area; VMX: VMXON region, VMCS */
+        /*
+         * x86: two writable pages. SVM: VMCB, host save area; VMX: VMXON region, VMCS. A slot has what a switch saves
+         * in the place of host save area or VMXON region.
+         */
+        pa_t vmm;
     };
     uint16_t partition;  /* index into layout.partitions; LAYOUT_NO_PARTITION for a core of a pool */
     uint16_t vcpu;       /* index into its vcpus */
@@ -69,7 +73,7 @@ struct layout_vcpu {
     uint64_t vmpidr;     /* VMPIDR_EL2: bit 31 set, Aff0 = vcpu index below 16, Aff1 above; x86: 0 */
     union {              /* of the physical core it is pinned to (copy of layout.cpus[cpu]) */
         uint64_t mpidr;
-        uint64_t apic_id;  /* the guest sees it too */
+        uint64_t apic_id;  /* as the guest sees it: its core's; of a pool: its index */
     };
     uint32_t cpu;        /* index into layout.cpus: its core's entry, or its own if it is of a pool */
     uint32_t reserved;
@@ -165,7 +169,7 @@ struct layout_pc_partition {
     const uint8_t *io_bitmap;   /* SVM: IOPM, 12 KiB (APM 2 15.10); VMX: bitmaps A and B, 8 KiB (SDM 3 25.6.4) */
     const uint8_t *msr_bitmap;  /* SVM: MSRPM, 8 KiB (APM 2 15.11); VMX: MSR bitmaps, 4 KiB (SDM 3 25.6.9) */
     uint64_t lines;             /* of the I/O APIC that it owns, one bit each */
-    uint64_t apic_ids[LAYOUT_APIC_WORDS];  /* of its cores, one bit each */
+    uint64_t apic_ids[LAYOUT_APIC_WORDS];  /* of its own cores, one bit each; none of a pool's */
     uint64_t reserved[5];
 };
 _Static_assert(sizeof(struct layout_pc_partition) == 128, "layout ABI");

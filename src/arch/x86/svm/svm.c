@@ -4,6 +4,7 @@
 #include <hv/console.h>
 
 #include "exits.h"
+#include "svm.h"
 #include "vendor.h"
 #include "vmm.h"
 #include "x86.h"
@@ -11,7 +12,6 @@
 #define MSR_VM_CR        0xc0010114u
 #define VM_CR_SVMDIS     (UINT64_C(1) << 4)
 #define MSR_VM_HSAVE_PA  0xc0010117u
-#define CPUID_SVM        0x8000000au
 #define SVM_NESTED       (1u << 0)   /* edx of that leaf */
 
 /* Intercepts (APM 2, table B-1). Interrupts, HLT, PAUSE, WBINVD and control registers stay the guest's own. */
@@ -28,16 +28,13 @@
 #define EXIT_INVD       0x76u
 #define EXIT_INVLPGA    0x7au
 #define EXIT_IO         0x7bu
-#define EXIT_SHUTDOWN   0x7fu
 #define EXIT_VMRUN      0x80u
 #define EXIT_SKINIT     0x86u
 #define EXIT_NPF        0x400u
 
-#define EVENT_VALID      (UINT64_C(1) << 31)
 #define EVENT_ERROR      (UINT64_C(1) << 11)
 #define EVENT_NMI        (UINT64_C(2) << 8)
 #define EVENT_EXCEPTION  (UINT64_C(3) << 8)
-#define TLB_FLUSH_ALL    1u
 
 #define SEGMENT_CODE32  0xc9bu  /* present, code, readable, 32 bits, pages (APM 2 4.7) */
 #define SEGMENT_DATA32  0xc93u
@@ -267,11 +264,7 @@ void svm_exit(struct cpu *cpu)
     struct vmcb *vmcb = vmcb_of(cpu);
     uint64_t code = vmcb->exit_code;
 
-    vmcb->tlb_control = 0;
-    /* An event that was being delivered when the exit came is delivered again (APM 2 15.7.2). */
-    if ((vmcb->exit_int_info & EVENT_VALID) != 0 && code != EXIT_SHUTDOWN) {
-        vmcb->event_injection = vmcb->exit_int_info;
-    }
+    svm_begin_exit(vmcb);
     if (code == EXIT_NMI) {
         svm_take_nmi();
         exit_nmi(cpu);

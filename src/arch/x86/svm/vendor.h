@@ -62,6 +62,9 @@ _Static_assert(offsetof(struct vmcb, pat) == 0x668, "VMCB");
 /* Every exit that is not short; called by run.S. */
 void svm_exit(struct cpu *cpu);
 
+/* Every exit of a vcpu of a pool; called by shared_run.S. */
+void svm_pool_exit(struct cpu *cpu);
+
 static inline uint64_t *vmm_rax(struct cpu *cpu)
 {
     return &((struct vmcb *)cpu->vmcb)->rax;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exits that are not short (SDM 3 28.2; reasons: appendix C). */
 #include "exits.h"
+#include "pool.h"
 #include "vmcs.h"
 #include "vmm.h"
 #include "x86.h"
@@ -30,15 +31,6 @@
 #define DR6_STEP     UINT64_C(0x4000)
 #define DR7_DETECT   (UINT64_C(1) << 13)
 #define RFLAGS_TF    (UINT64_C(1) << 8)
-
-/* State components (SDM 1 13.1). */
-#define XCR0_X87     UINT64_C(0x1)
-#define XCR0_SSE     UINT64_C(0x2)
-#define XCR0_AVX     UINT64_C(0x4)
-#define XCR0_MPX     UINT64_C(0x18)
-#define XCR0_AVX512  UINT64_C(0xe0)
-#define XCR0_PKRU    UINT64_C(0x200)
-#define XCR0_AMX     UINT64_C(0x60000)
 
 extern void vmx_unblock_nmi(void);
 
@@ -116,29 +108,11 @@ static void exit_cr(struct cpu *cpu)
     }
 }
 
-static bool all_or_none(uint64_t value, uint64_t bits)
-{
-    return (value & bits) == 0 || (value & bits) == bits;
-}
-
-/* What XSETBV accepts (SDM 1 13.3). */
-static bool xcr0_valid(uint64_t value)
-{
-    struct cpuid native = cpuid(0xd, 0);
-    uint64_t known = XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_MPX | XCR0_AVX512 | XCR0_PKRU | XCR0_AMX;
-
-    known &= (uint64_t)native.reg[3] << 32 | native.reg[0];
-    return (value & ~known) == 0 && (value & XCR0_X87) != 0 &&
-           ((value & XCR0_AVX) == 0 || (value & XCR0_SSE) != 0) &&
-           ((value & XCR0_AVX512) == 0 || (value & XCR0_AVX) != 0) && all_or_none(value, XCR0_MPX) &&
-           all_or_none(value, XCR0_AVX512) && all_or_none(value, XCR0_AMX);
-}
-
 static void exit_xsetbv(struct cpu *cpu)
 {
     uint64_t value = cpu->reg[RDX] << 32 | (uint32_t)cpu->reg[RAX];
 
-    if ((uint32_t)cpu->reg[RCX] != 0 || !xcr0_valid(value)) {
+    if ((uint32_t)cpu->reg[RCX] != 0 || !(is_shared(cpu) ? pool_xcr0(value) : xcr0_valid(value))) {
         vmm_inject(cpu, VECTOR_GP, 0);
         return;
     }

@@ -16,7 +16,6 @@
 #define MSR_XSS             0xda0u
 #define MSR_STAR            0xc0000081u     /* to SFMASK, three on */
 #define MSR_KERNEL_GS       0xc0000102u
-#define MSR_TSC_AUX         0xc0000103u
 
 #define RIGHTS_CODE32  0xc09bu  /* present, code, readable, 32 bits, pages (SDM 3 table 25-2) */
 #define RIGHTS_DATA32  0xc093u
