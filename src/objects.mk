@@ -57,6 +57,10 @@ vendor-$(CONFIG_SVM) := svm
 vendor-$(CONFIG_VMX) := vmx
 CPPFLAGS += $(if $(CONFIG_X86),-Isrc/arch/x86 -Isrc/arch/x86/$(vendor-y))
 
+obj-$(CONFIG_CHANNELS) += core/channel.o
+channels-$(CONFIG_ARM64) := arch/arm64/channel.o
+obj-$(CONFIG_CHANNELS) += $(channels-y)
+
 obj-$(CONFIG_HEALTH) += core/health.o
 direct-$(CONFIG_ARM64) := arch/arm64/direct.o
 obj-$(CONFIG_HEALTH) += $(direct-y)

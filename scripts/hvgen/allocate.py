@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping as Dict, Optional
 
-from . import pc, pools
+from . import channels, pc, pools
 from .diag import Diagnostic, Refused, hex_range, size_text
 from .guestmem import DTB_ROOM
 from .images import Image
@@ -83,7 +83,7 @@ def hv_place(hardware: Hardware, size: int) -> Optional[Region]:
 def place(hardware: Hardware, system: System,
           images: Dict[str, Image]) -> tuple[Region, list[tuple[Mapping, ...]]]:
     """The hypervisor's region and each partition's RAM; again with more room if the tables turn out larger."""
-    tables, more = 0, _pc_pages(system) if hardware.pc else 0
+    tables, more = 0, (_pc_pages(system) if hardware.pc else 0) + channels.tables_needed(system)
     while True:
         size = hv_room(system, images, tables, more)
         hv = hv_place(hardware, size)
@@ -224,19 +224,22 @@ def fixed_range(part: Partition) -> Optional[Region]:
 
 
 def too_much_memory(hardware: Hardware, system: System, hv: Region) -> list[Diagnostic]:
-    asked = sum(p.memory.size for p in system.partitions)
+    asked = sum(p.memory.size for p in system.partitions) + channels.room(system)
     there = sum(r.size for r in subtract(usable(hardware), (hv,)))
     if asked <= there:
         return []
     total = sum(r.size for r in hardware.memory)
-    largest = max(system.partitions, key=lambda p: p.memory.size)
+    _, largest = max([(p.memory.size, p.memory.span) for p in system.partitions]
+                     + [(c.size, c.size_span) for c in system.channels], key=lambda asker: asker[0])
     notes = [(p.memory.span, f"partition '{p.name}': {size_text(p.memory.size)}") for p in system.partitions]
+    notes += [(c.size_span, f"channel '{c.name}': {size_text(c.size)}") for c in system.channels]
     kept = total - there - hv.size
-    message = (f"the partitions ask for {size_text(asked)}, {size_text(there)} are there: {size_text(total)} of RAM, "
-               f"less {size_text(hv.size)} for the hypervisor and the guests' images")
+    who = "the partitions and channels" if system.channels else "the partitions"
+    message = (f"{who} ask for {size_text(asked)}, {size_text(there)} are there: {size_text(total)} of RAM, less "
+               f"{size_text(hv.size)} for the hypervisor and the guests' images")
     if kept:
         message += f", less {size_text(kept)} kept for firmware"
-    return [Diagnostic("MEM-TOO-MUCH", largest.memory.span, message, tuple(notes),
+    return [Diagnostic("MEM-TOO-MUCH", largest, message, tuple(notes),
                        f"take away at least {size_text(align_up(asked - there, MIB))}")]
 
 

@@ -13,7 +13,7 @@ from typing import Optional, Protocol, Sequence
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from . import emit_arm64, emit_health, emit_pools, emit_x86
+from . import emit_arm64, emit_channels, emit_health, emit_pools, emit_x86
 from .ctext import c_comment, c_string, initialiser, pa
 from .diag import Failed
 from .model import Plan, PlanCpu, PlanPartition, Region, Uart
@@ -268,6 +268,10 @@ def device_rows(plan: Plan) -> list[Owned]:
         owner, line = owners.get(device.path, (None, 0))
         rows += [Owned(r, device.path, owner, line) for r in device.regs if r.size]
         rows += [Owned(Region(PORTS + r.base, r.size), device.path, owner, line) for r in device.ports if r.size]
+    for channel in plan.channels:
+        writers = [end.partition for end in channel.ends if end.role == "writer"]
+        rows.append(Owned(emit_channels.seen_at(channel), f"channel {channel.name}", writers[0] if writers else None,
+                          channel.spec.span.line))
     return sorted(rows, key=lambda row: (row.region, row.path))
 
 
@@ -293,6 +297,7 @@ def _partition(plan: Plan, part: PlanPartition, stage2: Stage2, loader: str) -> 
         *arch.private_interrupts(part),
         ("yaml_line", str(part.spec.span.line)),
         *emit_health.fields(plan, part),
+        *emit_channels.of_partition(part),
     ]
     return ([f"    [{part.index}] = {{"] + initialiser(fields, "        ") + arch.interrupts(plan, part) + ["    },"])
 
@@ -361,7 +366,7 @@ def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
         core = [(arch.CORE_ID, f"{cpu.mpidr:#x}"), ("stack_top", f"(uint64_t){arch.STACKS}[{i}] + {STACK_SLOT}"),
                 *arch.cpu_pages(i, cpu), *emit_pools.owner(cpu)]
         out.append(f"    {{ {one_line(core)} }},  /* {c_comment(emit_pools.name_of(plan, i))} */")
-    out += ["};", ""] + emit_pools.arrays(plan)
+    out += ["};", ""] + emit_pools.arrays(plan) + emit_channels.arrays(plan)
     for part in plan.partitions:
         out += _arrays(plan, part, dtb_sizes[part.index])
     out.append("static const struct layout_partition partitions[] = {")
@@ -387,7 +392,7 @@ def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
         ("console_cpu", str(plan.console_cpu if console else 0)), ("console_irq", "1" if console else "0"),
         *arch.timers(plan),
         ("cpus", "cpus"), ("partitions", "partitions"), ("devices", "devices" if rows else "0"),
-        *emit_pools.counts(plan),
+        *emit_pools.counts(plan), *emit_channels.counts(plan),
     ]
     out.append("const struct layout layout = {")
     out += initialiser(fields, "    ") + arch.controller(plan) + _uart(hw.uart) + ["};", ""]

@@ -15,9 +15,11 @@ from typing import Optional
 import libfdt
 
 from . import interrupts
+from .channels import end_of
 from .diag import Failed
 from .fdt import Node, Tree, parse
 from .model import Interrupt, Plan, PlanPartition, Region
+from .place import PAGE
 
 # Properties that hold phandles, with the property of the target that counts the cells after each
 # (devicetree specification 0.4 and the generic bindings of Linux, Documentation/devicetree/bindings).
@@ -49,6 +51,7 @@ BUS = ("#address-cells", "#size-cells", "ranges", "dma-ranges", "dma-coherent", 
 CPU = ("compatible", "device_type", "i-cache-size", "i-cache-line-size", "i-cache-sets", "d-cache-size",
        "d-cache-line-size", "d-cache-sets", "next-level-cache", "capacity-dmips-mhz")
 VUART_CLOCK_HZ = 24_000_000
+KEY_PROG1 = 148                        # of Linux's input-event-codes.h
 
 
 # ---------------------------------------------------------------- trees
@@ -340,6 +343,7 @@ class _Maker:
             if node is not None:
                 self.keep_device(node)
         self.put_watchdog()
+        self.put_channels()
         stdout = self.put_vuart() or self.own_uart()
         self.put_chosen(stdout)
         self.put_aliases(stdout)
@@ -495,6 +499,34 @@ class _Maker:
         node.props["interrupts"] = cells(*self.gic_spec(Interrupt(dog.intid, 1)))
         if limit >= 10**9:
             node.props["timeout-sec"] = cells(limit // 10**9)
+
+    def put_channels(self) -> None:
+        """A node for each; with a doorbell, another by which Linux takes its interrupt for a key (docs/guest-abi.md)."""
+        for channel in self.plan.channels:
+            end = end_of(channel, self.part.index)
+            if end is None:
+                continue
+            node = self.root.child(f"channel@{channel.ipa:x}")
+            node.props["compatible"] = string("bulkhead,channel")
+            node.props["bulkhead,channel"] = string(channel.name)
+            node.props["bulkhead,role"] = string(end.role)
+            regions = [(channel.ipa, channel.size)] + ([(channel.doorbell, PAGE)] if channel.doorbell else [])
+            node.props["reg"] = b"".join(number(base, self.addr) + number(size, self.size) for base, size in regions)
+            node.props["reg-names"] = string("memory", "doorbell") if channel.doorbell else string("memory")
+            if end.intid:
+                self.put_bell(node, channel.name, end.intid)
+
+    def put_bell(self, node: New, name: str, intid: int) -> None:
+        raised = {"interrupt-parent": cells(self.gic_phandle), "interrupts": cells(*self.gic_spec(Interrupt(intid, 1)))}
+        node.props.update(raised)
+        keys = self.root.child(f"doorbell-{name}")
+        keys.props["compatible"] = string("gpio-keys")
+        keys.props["label"] = string(f"channel {name}")
+        key = keys.child("ring")
+        key.props["label"] = string(name)
+        key.props["linux,code"] = cells(KEY_PROG1)
+        key.props["debounce-interval"] = cells(0)
+        key.props.update(raised)
 
     def own_uart(self) -> str:
         for device, _ in self.part.devices:

@@ -28,6 +28,11 @@ def plan_watchdogs(hardware: Hardware, system: System, cpus: Sequence[PlanCpu], 
     return out
 
 
+def frames(dog: Watchdog) -> Region:
+    """Guest addresses of both frames."""
+    return Region(dog.ipa, FRAMES)
+
+
 def watching_core(system: System, cpus: Sequence[PlanCpu], index: int) -> Optional[int]:
     """Its own first core, where the hypervisor has interrupts there; else the first such core of another partition, or of a pool."""
     able = [i for i, cpu in enumerate(cpus) if cpu.pool or not direct(system.partitions[cpu.partition])]

@@ -236,6 +236,8 @@ class Channel:
     peers: tuple[str, ...]
     doorbell: bool
     span: Span = Span("")
+    size_span: Span = Span("")
+    members: tuple[tuple[str, Span], ...] = ()   # every partition as written, writer first
 
 
 @dataclass(frozen=True)
@@ -280,9 +282,10 @@ class Mapping:
     ipa: int
     pa: int
     size: int                          # multiple of 4 KiB
-    kind: Literal["ram", "device"]
-    what: str                          # "ram" or the devicetree path
+    kind: Literal["ram", "device", "channel"]
+    what: str                          # "ram", the devicetree path or the channel's name
     span: Span
+    writable: bool = True              # False only for channels
 
 
 @dataclass(frozen=True)
@@ -365,6 +368,31 @@ class Doorbell:
     page: int                          # IPA
     intids: tuple[int, ...]
     channel: str
+    number: int = 0                    # index into Plan.channels
+
+
+@dataclass(frozen=True)
+class ChannelEnd:
+    """A partition on a channel."""
+    partition: int                     # index
+    role: Literal["writer", "reader", "peer"]
+    intid: int                         # of its doorbell interrupt, 0: the channel has none
+    rings: tuple[int, ...]             # interrupts that its own doorbell makes pending
+
+
+@dataclass(frozen=True)
+class PlanChannel:
+    """Memory that several partitions see at one guest address, and nobody has as RAM."""
+    name: str
+    spec: Channel
+    ipa: int
+    pa: int
+    doorbell: int                      # IPA of everybody's doorbell page, 0: none
+    ends: tuple[ChannelEnd, ...]       # in the order of Channel.members
+
+    @property
+    def size(self) -> int:
+        return self.spec.size
 
 
 @dataclass(frozen=True)
@@ -407,6 +435,7 @@ class Plan:
     vmm: Literal["", "svm", "vmx"] = ""    # x86: which CPU vendor's tables, from Kconfig
     slots: tuple[PlanCpu, ...] = ()    # vcpus of pools: entries of layout.cpus behind `cpus`
     pools: tuple[PlanPool, ...] = ()
+    channels: tuple[PlanChannel, ...] = ()
     trampoline: int = 0                # x86: page below 1 MiB through which other cores start
     notes: tuple[str, ...] = field(default=())   # warnings to be repeated in report and boot log
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, Mapping as Dict, Optional, Union
 
-from . import allocate, guestmem_pc, health, pc, pools
+from . import allocate, channels, guestmem_pc, health, pc, pools
 from .diag import Diagnostic, Refused, size_text
 from .guestmem import DTB_ROOM, Layout, NoRoom, lay_out
 from .images import Image
@@ -42,12 +42,19 @@ def make(hardware: Hardware, system: System, images: Dict[str, Image], vmm: Vmm 
                              watchdogs[index])
                   for index, (part, layout) in enumerate(zip(system.partitions, layouts)) if isinstance(layout, Layout)]
     taken = [hv] + [Region(m.pa, m.size) for ram in memory for m in ram]
+    given |= {dog.intid for dog in watchdogs if dog}
+    shared_memory = channels.plan_channels(
+        hardware, system, [*(Region(m.ipa, m.size) for ram in memory for m in ram), *(health.frames(dog) for dog in watchdogs if dog)],
+        subtract(allocate.usable(hardware), taken), [i for i in spare_spis(hardware) if i not in given])
+    partitions = [channels.connect(part, shared_memory) for part in partitions]
+    taken += [Region(channel.pa, channel.size) for channel in shared_memory]
     return Plan(hardware=hardware, system=system, hv=hv,
                 text_offset=0 if hardware.pc else hv.base - hardware.memory[0].base,
                 cpus=cpus, partitions=tuple(partitions), console_cpu=_console_cpu(hardware, cpus, partitions),
                 free=subtract(allocate.usable(hardware), taken),
                 pa_bits=max([pa_bits(hardware), *(p.ipa_bits for p in partitions if hardware.pc)]),
-                vmm=(vmm or "svm") if hardware.pc else "", slots=slots, pools=shared, trampoline=_trampoline(hardware, system),
+                vmm=(vmm or "svm") if hardware.pc else "", slots=slots, pools=shared, channels=shared_memory,
+                trampoline=_trampoline(hardware, system),
                 notes=tuple([*_notes(hardware, partitions), *_vendor_notes(hardware, cpus, vmm or "svm")]))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Iterator, Mapping as Dict, Optional
 
-from . import allocate, rules_health, rules_pools, rules_x86
+from . import allocate, rules_channels, rules_health, rules_pools, rules_x86
 from . import plan as planner
 from .diag import Diagnostic, did_you_mean, hex_range, size_text
 from .images import Image
@@ -36,6 +36,12 @@ RULES = {
     "BOARD-NO-UART": "the console that board.yaml names cannot be one",
     "BOARD-NODE": "a node of an x86 board's devicetree is unsound",
     "BOARD-UNKNOWN": "there is no such board",
+    "CHAN-ALONE": "a channel joins nobody",
+    "CHAN-LIMIT": "more channels of a partition than a layout can hold",
+    "CHAN-SIDES": "a channel has both readers and peers",
+    "CHAN-SIZE": "a channel is not made of whole pages",
+    "CHAN-TWICE": "a partition is on a channel twice",
+    "CHAN-UNKNOWN": "a channel names a partition that does not exist",
     "CPU-LIMIT": "more cores than a layout can hold",
     "CPU-NO-PSCI": "a core that nothing can start",
     "CPU-NO-REDIST": "a core without a redistributor",
@@ -124,7 +130,8 @@ def check(hardware: Hardware, system: System, images: Dict[str, Image]) -> list[
              for spec in part.devices)
     given = tuple(Given(part, spec, device) for part, spec, device in found if device)
     case = Case(hardware, system, images, given)
-    return [diagnostic for rule in (*CHECKS, *rules_pools.CHECKS, *rules_health.CHECKS, *rules_x86.CHECKS) for diagnostic in rule(case)]
+    checks = (*CHECKS, *rules_pools.CHECKS, *rules_health.CHECKS, *rules_channels.CHECKS, *rules_x86.CHECKS)
+    return [diagnostic for rule in checks for diagnostic in rule(case)]
 
 
 # ---------------------------------------------------------------- cores

@@ -12,9 +12,10 @@ from typing import Optional
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from .diag import Diagnostic, Refused
-from .model import DeviceSpec, ImageSpec, MemorySpec, Partition, Pool, Span, System
+from .model import Channel, DeviceSpec, ImageSpec, MemorySpec, Partition, Pool, Span, System
 from .reader import (SIZES, Reader, choice_of, compose, keys_of, kind_of, mapping_of, number_of, path_of, quantity_of,
                      sequence_of, text_of, word_of)
+from .system_channels import channels_of
 from .system_health import health_of
 from .system_pools import pools_of, use_of
 
@@ -27,9 +28,6 @@ LINUX_KEYS = ("kernel", "initrd", "bootargs")
 DEVICE_KEYS = ("device", "dma")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 BOOTARGS_MOST = 2047      # COMMAND_LINE_SIZE of arch/arm64 less the final zero
-LATER = {
-    "channels": "shared memory between partitions",
-}
 
 
 def load(file: str, out: str = "", root: str = "", environment: Optional[dict[str, str]] = None) -> System:
@@ -70,36 +68,22 @@ def parse(text: str, file: str, search: tuple[str, ...] = (),
     return _system(reader, root), reader.found
 
 
-def _later(r: Reader, node: Node, key: str) -> None:
-    r.error("NOT-YET", node, f"'{key}': {LATER[key]} is not in this version", fix="leave it out for now")
-
-
 # ---------------------------------------------------------------- the file
 
 def _system(r: Reader, root: Node) -> Optional[System]:
     keys = keys_of(r, root, "system.yaml", SYSTEM_KEYS)
     if keys is None:
         return None
-    _check_later(r, keys)
     board = word_of(r, keys["board"], "board") if "board" in keys else None
     if "board" not in keys:
         r.error("KEY-MISSING", root, "system.yaml has no 'board'", "begin with 'board: NAME'")
     pools = _pools(r, keys["pools"]) if "pools" in keys else ()
     partitions = _partitions(r, root, keys, pools)
+    channels = _channels(r, keys["channels"]) if "channels" in keys else ()
     if board is None:
         return None
     name = os.path.basename(os.path.dirname(os.path.abspath(r.file)))
-    return System(r.file, name, board, r.span(keys["board"]), tuple(partitions), pools)
-
-
-def _check_later(r: Reader, keys: dict[str, Node]) -> None:
-    """Channels: their form is checked, then they are refused."""
-    shapes: dict[str, tuple[str, ...]] = {"channels": ("size", "writer", "readers", "peers", "doorbell")}
-    for key, known in shapes.items():
-        if key in keys:
-            _later(r, keys[key], key)
-            for name, (_, value) in (mapping_of(r, keys[key], f"'{key}'", "NAME-DUPLICATE") or {}).items():
-                keys_of(r, value, f"'{name}' of '{key}'", known)
+    return System(r.file, name, board, r.span(keys["board"]), tuple(partitions), pools, channels)
 
 
 def _pools(r: Reader, node: Node) -> tuple[Pool, ...]:
@@ -108,6 +92,14 @@ def _pools(r: Reader, node: Node) -> tuple[Pool, ...]:
         _check_name(r, key, name, "a pool")
     _check_same_symbol(r, {name: key for name, (key, _) in entries.items()})
     return pools_of(r, entries)
+
+
+def _channels(r: Reader, node: Node) -> tuple[Channel, ...]:
+    entries = mapping_of(r, node, "'channels'", "NAME-DUPLICATE", "each channel's name as a key, its own keys below it") or {}
+    for name, (key, _) in entries.items():
+        _check_name(r, key, name, "a channel")
+    _check_same_symbol(r, {name: key for name, (key, _) in entries.items()})
+    return channels_of(r, entries)
 
 
 def _partitions(r: Reader, root: Node, keys: dict[str, Node], pools: tuple[Pool, ...]) -> list[Partition]:

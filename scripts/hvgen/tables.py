@@ -13,9 +13,9 @@ host's page tables, whose levels 0..3 are the PML4, the PDPT, the page directory
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Sequence
+from typing import Mapping as Dict, Sequence
 
-from .model import Plan, PlanPartition, Region
+from .model import Mapping, Plan, PlanPartition, Region
 from .place import merge, pages as page_region
 
 PAGE = 0x1000
@@ -33,6 +33,9 @@ XN = 1 << 54
 # Stage 2 (D8.3.2): MemAttr 5:2, S2AP 7:6.
 S2_RAM = VALID | 0xf << 2 | 3 << 6 | SH_INNER | AF
 S2_DEVICE = VALID | 0x1 << 2 | 3 << 6 | AF | XN
+# Channels: normal memory without caching, so that members need not agree about their own attributes.
+S2_SHARED = VALID | 0x5 << 2 | 3 << 6 | SH_INNER | AF | XN
+S2_SHARED_RO = VALID | 0x5 << 2 | 1 << 6 | SH_INNER | AF | XN
 
 # EL2 stage 1: AttrIndx 4:2 (0 normal, 1 device, as in LAYOUT_EL2_MAIR), AP[1] is RES1, GP for BTI.
 EL2_RES1 = 1 << 6
@@ -50,12 +53,13 @@ class Format:
     link: int                          # of an entry that names a table: added to the table's address
     block: int                         # of a leaf above level 3
     page: int                          # of a leaf in level 3
-    kinds: Mapping[int, str]           # attributes, in words for the comments
+    kinds: Dict[int, str]              # attributes, in words for the comments
     first_block: int = 1               # the first level that may have leaves
 
 
 ARM64 = Format(VALID | TABLE, 0, TABLE, {
-    S2_RAM: "RAM, rw x", S2_DEVICE: "device, rw", EL2_TEXT: "text, r x", EL2_RODATA: "read-only",
+    S2_RAM: "RAM, rw x", S2_DEVICE: "device, rw", S2_SHARED: "channel, rw", S2_SHARED_RO: "channel, read-only",
+    EL2_TEXT: "text, r x", EL2_RODATA: "read-only",
     EL2_RW: "rw", EL2_DEVICE: "device, rw",
 })
 
@@ -282,17 +286,37 @@ def hypervisor_ranges(plan: Plan, sizes: Sizes, rights: Rights, devices: Sequenc
     return sorted(out, key=lambda r: r.va)
 
 
-def loader_ranges(part: PlanPartition, rw: int) -> list[Range]:
-    """A partition's RAM where the hypervisor sees it; neighbouring pieces become one for larger blocks."""
+def loader_ranges(plan: Plan, part: PlanPartition, rw: int, shared: int) -> list[Range]:
+    """A partition's RAM where the hypervisor sees it, neighbouring pieces as one for larger blocks; and the
+    channels that are zeroed through this map."""
     return [Range(r.base, r.base, r.size, rw, f"RAM of {part.name}")
-            for r in merge([Region(m.pa, m.size) for m in part.ram])]
+            for r in merge([Region(m.pa, m.size) for m in part.ram])] + [
+           Range(c.pa, c.pa, c.size, shared, f"channel {c.name}") for c in plan.channels
+           if c.ends[0].partition == part.index]
 
 
-def stage2_ranges(part: PlanPartition, ram: int, device: int) -> list[Range]:
+@dataclass(frozen=True)
+class GuestRights:
+    """Attributes of what a guest has."""
+    ram: int
+    device: int
+    shared: int
+    shared_ro: int
+
+    def of(self, m: Mapping) -> int:
+        if m.kind == "channel":
+            return self.shared if m.writable else self.shared_ro
+        return self.ram if m.kind == "ram" else self.device
+
+
+STAGE2 = GuestRights(S2_RAM, S2_DEVICE, S2_SHARED, S2_SHARED_RO)
+
+
+def stage2_ranges(part: PlanPartition, rights: GuestRights) -> list[Range]:
     """The plan's mappings; those that continue each other on both sides are joined."""
     out: list[Range] = []
     for m in sorted(part.mappings, key=lambda m: m.ipa):
-        attr = ram if m.kind == "ram" else device
+        attr = rights.of(m)
         last = out[-1] if out else None
         if (last is not None and last.attr == attr and last.what == m.what
                 and last.va + last.size == m.ipa and last.pa + last.size == m.pa):
@@ -304,13 +328,13 @@ def stage2_ranges(part: PlanPartition, ram: int, device: int) -> list[Range]:
 
 # ---------------------------------------------------------------- all of it
 
-def make_loaders(pool: Pool, plan: Plan, name: str, main: Sequence[Range], rw: int, level: int, slots: int,
-                 who: str) -> tuple[str, ...]:
-    """The loader map of each partition: the main map and that partition's RAM."""
+def make_loaders(pool: Pool, plan: Plan, name: str, main: Sequence[Range], extra: Sequence[Sequence[Range]], level: int,
+                 slots: int, who: str) -> tuple[str, ...]:
+    """The loader map of each partition: the main map and that partition's own ranges."""
     roots: list[str] = []
-    for part in plan.partitions:
+    for part, more in zip(plan.partitions, extra):
         prefix = f"{name}_loader_{ident(part.name)}"
-        ranges = sorted([*main, *loader_ranges(part, rw)], key=lambda r: r.va)
+        ranges = sorted([*main, *more], key=lambda r: r.va)
         pool.root(pool.entries(prefix, level, 0, ranges), prefix, slots, f"{who} while {part.name} is loaded", False)
         roots.append(prefix)
     return tuple(roots)
@@ -322,18 +346,18 @@ def make_tables(plan: Plan, sizes: Sizes) -> Tables:
     for part in plan.partitions:
         level, slots = start_of_stage2(part.ipa_bits)
         prefix = f"s2_{ident(part.name)}"
-        entries = pool.entries(prefix, level, 0, stage2_ranges(part, S2_RAM, S2_DEVICE))
+        entries = pool.entries(prefix, level, 0, stage2_ranges(part, STAGE2))
         pool.root(entries, f"{prefix}_root", slots,
                   f"stage 2 of {part.name}: {part.ipa_bits} bits of IPA, level {level}", part.direct)
         stage2.append(Stage2(f"{prefix}_root", slots, level, vtcr(part.ipa_bits, plan.pa_bits)))
 
     pool.side = "va"
     main = hypervisor_ranges(plan, sizes, EL2, el2_devices(plan))
-    rams = [r for part in plan.partitions for r in loader_ranges(part, EL2_RW)]
-    highest = max(r.va + r.size - 1 for r in [*main, *rams])
+    extra = [loader_ranges(plan, part, EL2_RW, EL2_DEVICE) for part in plan.partitions]
+    highest = max(r.va + r.size - 1 for r in [*main, *(r for more in extra for r in more)])
     va_bits = max(31, highest.bit_length())
     level, slots = start_of_stage1(va_bits)
     pool.root(pool.entries("el2", level, 0, main), "el2_root", slots,
               f"stage 1 of EL2: {va_bits} bits, level {level}", False)
-    roots = make_loaders(pool, plan, "el2", main, EL2_RW, level, slots, "EL2")
+    roots = make_loaders(pool, plan, "el2", main, extra, level, slots, "EL2")
     return Tables(tuple(pool.tables), tuple(stage2), "el2_root", tcr_el2(va_bits, plan.pa_bits), roots)

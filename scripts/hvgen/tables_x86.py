@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from .model import Plan, Region
 from .place import pages as page_region
-from .tables import (PAGE, Format, Pool, Range, Rights, Sizes, Stage2, Tables, hypervisor_ranges, ident, joined,
-                     loader_ranges, make_loaders, stage2_ranges)
+from .tables import (PAGE, Format, GuestRights, Pool, Range, Rights, Sizes, Stage2, Tables, hypervisor_ranges, ident,
+                     joined, loader_ranges, make_loaders, stage2_ranges)
 
 ROOT_SLOTS = 512
 SPACE = 1 << 47                        # the lower half of 48-bit canonical addresses
@@ -23,6 +23,8 @@ UC = PWT | PCD
 # Accessed and dirty are set in all of them: the processor never has to write.
 NPT_RAM = P | RW | US | A | D
 NPT_DEVICE = NPT_RAM | UC | NX
+NPT_SHARED = NPT_RAM | NX
+NPT_SHARED_RO = NPT_SHARED & ~RW
 HOST_TEXT = P | A | D
 HOST_RODATA = P | A | D | NX
 HOST_RW = P | RW | A | D | NX
@@ -33,10 +35,16 @@ EPT_R, EPT_W, EPT_X = 1, 2, 4
 EPT_WB = 6 << 3
 EPT_RAM = EPT_R | EPT_W | EPT_X | EPT_WB
 EPT_DEVICE = EPT_R | EPT_W
+EPT_SHARED = EPT_R | EPT_W | EPT_WB
+EPT_SHARED_RO = EPT_R | EPT_WB
 EPTP = 6 | 3 << 3                      # walks are write-back, 4 levels, no accessed and dirty flags (SDM 3 25.6.11)
 
-NPT = Format(P | RW | US | A, PS, 0, {NPT_RAM: "RAM, rw x", NPT_DEVICE: "device, rw"})
-EPT = Format(EPT_R | EPT_W | EPT_X, PS, 0, {EPT_RAM: "RAM, rw x", EPT_DEVICE: "device, rw"})
+NPT = Format(P | RW | US | A, PS, 0, {NPT_RAM: "RAM, rw x", NPT_DEVICE: "device, rw", NPT_SHARED: "channel, rw",
+                                      NPT_SHARED_RO: "channel, read-only"})
+EPT = Format(EPT_R | EPT_W | EPT_X, PS, 0, {EPT_RAM: "RAM, rw x", EPT_DEVICE: "device, rw", EPT_SHARED: "channel, rw",
+                                            EPT_SHARED_RO: "channel, read-only"})
+NPT_RIGHTS = GuestRights(NPT_RAM, NPT_DEVICE, NPT_SHARED, NPT_SHARED_RO)
+EPT_RIGHTS = GuestRights(EPT_RAM, EPT_DEVICE, EPT_SHARED, EPT_SHARED_RO)
 HOST = Format(P | RW | A, PS, 0, {HOST_TEXT: "text, r x", HOST_RODATA: "read-only", HOST_RW: "rw",
                                   HOST_DEVICE: "device, rw"})
 HOST_RIGHTS = Rights(HOST_TEXT, HOST_RODATA, HOST_RW, HOST_DEVICE)
@@ -67,19 +75,19 @@ def host_ranges(plan: Plan, sizes: Sizes) -> list[Range]:
 def make_tables(plan: Plan, sizes: Sizes) -> Tables:
     vmx = plan.vmm == "vmx"
     kind, pool = ("ept", Pool(EPT, "gpa")) if vmx else ("npt", Pool(NPT, "gpa"))
-    ram, device = (EPT_RAM, EPT_DEVICE) if vmx else (NPT_RAM, NPT_DEVICE)
+    rights = EPT_RIGHTS if vmx else NPT_RIGHTS
     nested: list[Stage2] = []
     for part in plan.partitions:
         prefix = f"{kind}_{ident(part.name)}"
-        entries = pool.entries(prefix, 0, 0, stage2_ranges(part, ram, device))
+        entries = pool.entries(prefix, 0, 0, stage2_ranges(part, rights))
         pool.root(entries, f"{prefix}_root", ROOT_SLOTS, f"{kind.upper()} of {part.name}", False)
         nested.append(Stage2(f"{prefix}_root", ROOT_SLOTS, 0, 0, EPTP if vmx else 0))
 
     pool.format, pool.side = HOST, "va"
     main = host_ranges(plan, sizes)
-    rams = [r for part in plan.partitions for r in loader_ranges(part, HOST_RW)]
-    if max(r.va + r.size for r in [*main, *rams]) > SPACE:
+    extra = [loader_ranges(plan, part, HOST_RW, HOST_RW) for part in plan.partitions]
+    if max(r.va + r.size for r in [*main, *(r for more in extra for r in more)]) > SPACE:
         raise ValueError("memory beyond 128 TiB is out of reach of four levels of page tables")
     pool.root(pool.entries("host", 0, 0, main), "host_root", ROOT_SLOTS, "the hypervisor's own map", False)
-    roots = make_loaders(pool, plan, "host", main, HOST_RW, 0, ROOT_SLOTS, "the hypervisor")
+    roots = make_loaders(pool, plan, "host", main, extra, 0, ROOT_SLOTS, "the hypervisor")
     return Tables(tuple(pool.tables), tuple(nested), "host_root", 0, roots)

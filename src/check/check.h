@@ -204,6 +204,21 @@ struct spec_partition {
     uint64_t offset;            /* raw */
 };
 
+struct spec_member {
+    const char *partition;
+    bool reader; /* may not write */
+    bool writer; /* the one who may */
+};
+
+struct spec_channel {
+    const char *name;
+    uint32_t line;
+    uint64_t size;
+    bool doorbell;
+    struct spec_member *members;
+    size_t member_count, member_room;
+};
+
 struct spec {
     const char *file;
     const char *board;
@@ -211,6 +226,8 @@ struct spec {
     size_t partition_count, partition_room;
     struct spec_pool *pools;
     size_t pool_count, pool_room;
+    struct spec_channel *channels;
+    size_t channel_count, channel_room;
 };
 
 /* x86: writes to I/O ports. */
@@ -280,8 +297,8 @@ void board_take_uart(struct board *board, uint64_t base, bool ports); /* the con
 #define CAN_EXECUTE 4u
 #define CAN_USER    8u /* x86: unprivileged code too */
 
-/* Normal: write-back, on ARM64 inner shareable too. Device: never cached. */
-enum memory { MEMORY_OTHER, MEMORY_NORMAL, MEMORY_DEVICE };
+/* Normal: write-back, on ARM64 inner shareable too. Device: never cached. Uncached: ARM64's normal memory past the caches. */
+enum memory { MEMORY_OTHER, MEMORY_NORMAL, MEMORY_DEVICE, MEMORY_UNCACHED };
 
 struct mapping {
     uint64_t in;  /* guest's physical address, or the hypervisor's virtual one */
@@ -369,6 +386,8 @@ struct part {
     struct layout_vcpu *vcpus;
     struct layout_memory *memory;
     struct layout_image *images;
+    struct layout_doorbell *doorbells;
+    uint32_t **rings;    /* the INTIDs of each doorbell */
     struct ranges ram;   /* PA, sorted */
     struct ranges given; /* PA: register pages of the devices given to it, sorted */
     struct walk stage2;
@@ -383,6 +402,12 @@ struct pool {
     struct layout_window *windows;
 };
 
+struct channel {
+    struct layout_channel raw;
+    const char *name;
+    const struct spec_channel *spec; /* NULL: system.yaml has no such channel */
+};
+
 struct world {
     struct elf_image elf;
     struct board board;
@@ -395,6 +420,9 @@ struct world {
     uint32_t entry_count;      /* both */
     struct pool *pools;
     uint32_t pool_count;
+    struct channel *channels;
+    uint32_t channel_count;
+    struct ranges shared; /* PA: the memory of channels, sorted; owner is the channel's index */
     struct layout_device *devices;
     struct layout_cpuid *cpuid; /* x86 */
     struct layout_msr *msrs;
@@ -442,7 +470,8 @@ struct rule_set {
 };
 
 extern const struct rule_set layout_rules, register_rules, register_rules_x86, table_rules, memory_rules, device_rules, hv_rules,
-    cpu_rules, pool_rules, health_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, image_rules, guest_tree_rules, boot_rules;
+    cpu_rules, pool_rules, channel_rules, health_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, image_rules,
+    guest_tree_rules, boot_rules;
 
 /* ---------------------------------------------------------------- aml.c: a guest's DSDT */
 
@@ -461,6 +490,9 @@ void prove_mmio_uart(const struct world *world, struct proof *proof); /* rule_fa
 uint64_t io_bitmap_size(const struct world *world);                   /* rule_bitmaps.c, by vendor */
 uint64_t msr_bitmap_size(const struct world *world);
 bool port_passes(const struct world *world, const struct part *part, uint64_t port);
+
+const struct spec_member *channel_member(const struct channel *channel, const struct part *part); /* rule_channels.c; NULL */
+bool channel_rings(const struct world *world, const struct part *part, uint32_t intid); /* others on its channels, by that */
 
 void violate(struct proof *proof, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void note(struct proof *proof, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -159,6 +159,9 @@ static void reachable(const struct world *world, const struct part *part, struct
     if (part->raw.watchdog_intid != 0) {
         ranges_add_pages(list, part->raw.watchdog.raw, 2 * PAGE_SIZE, "watchdog", NO_OWNER);
     }
+    for (uint32_t i = 0; i < part->raw.doorbell_count; i++) {
+        ranges_add_pages(list, part->doorbells[i].page.raw, PAGE_SIZE, "doorbell", NO_OWNER);
+    }
     ranges_sort(list);
 }
 

@@ -345,7 +345,13 @@ static void attributes_of(const struct world *world, struct proof *proof, const 
         bool device = m->memory == MEMORY_DEVICE;
 
         proof->checked += m->size / PAGE_SIZE;
-        if (ram && m->memory != MEMORY_NORMAL) {
+        if (ram && !is_x86(world) && ranges_cover(&world->shared, m->out, m->out + m->size)) {
+            if (!device || can_execute(m)) {
+                violate(proof, "%s: channel memory 0x%" PRIx64 " is mapped %s, guests reach it past the caches", walk->name,
+                        m->out, walk->format->memory_text(m->attr));
+                note(proof, "%s", walk_path(walk, &world->elf, m->in));
+            }
+        } else if (ram && m->memory != MEMORY_NORMAL) {
             violate(proof, "%s: RAM 0x%" PRIx64 " is not mapped write-back and coherent: %s", walk->name, m->out,
                     walk->format->memory_text(m->attr));
             note(proof, "%s", walk_path(walk, &world->elf, m->in));
@@ -419,6 +425,14 @@ static void prove_needs(const struct world *world, struct proof *proof)
 
 /* ---------------------------------------------------------------- loader maps */
 
+/* Whether that is memory of one channel which this partition's loader map has to have. */
+static bool loads_channel(const struct world *world, const struct part *part, uint64_t base, uint64_t end)
+{
+    const struct range *hit = ranges_hit(&world->shared, base, end);
+
+    return hit != NULL && hit->base <= base && end <= hit->end && world->channels[hit->owner].raw.loader == part->index;
+}
+
 /* The loader map is the main map where that has something, and else the partition's RAM. */
 static void loader_mapping(const struct world *world, struct proof *proof, const struct part *part,
                            const struct mapping *m)
@@ -437,7 +451,8 @@ static void loader_mapping(const struct world *world, struct proof *proof, const
             }
         } else {
             end = main != NULL && main->in < end ? main->in : end;
-            if (!ranges_cover(&part->ram, m->out + (in - m->in), m->out + (end - m->in))) {
+            if (!ranges_cover(&part->ram, m->out + (in - m->in), m->out + (end - m->in)) &&
+                !loads_channel(world, part, m->out + (in - m->in), m->out + (end - m->in))) {
                 uint64_t base = m->out + (in - m->in);
 
                 (void)ranges_gap(&part->ram, &base, m->out + (end - m->in));
@@ -475,6 +490,13 @@ static void loader_of(const struct world *world, struct proof *proof, const stru
         if (!covered_by(&part->loader, part->ram.at[i].base, part->ram.at[i].end, true, &gap)) {
             violate(proof, "%s does not reach 0x%" PRIx64 " of its partition for writing", part->loader.name, gap);
             note(proof, "%s", walk_path(&part->loader, &world->elf, gap));
+        }
+    }
+    for (size_t i = 0; i < world->shared.count; i++) {
+        const struct range *r = &world->shared.at[i];
+
+        if (loads_channel(world, part, r->base, r->end) && !covered_by(&part->loader, r->base, r->end, true, &gap)) {
+            violate(proof, "%s does not reach 0x%" PRIx64 " of channel %s for writing", part->loader.name, gap, r->what);
         }
     }
     for (size_t i = 0; i < world->main.map_count; i++) {
@@ -531,7 +553,8 @@ static const struct rule rules[] = {
      "and its UART.",
      "runs of pages", prove_needs, ARCH_BOTH},
     {"loader-bounded",
-     "The loader map of a partition is the main map and that partition's RAM, all of it and nothing else.",
+     "The loader map of a partition is the main map, that partition's RAM, all of it, and the channels that are zeroed "
+     "through it; nothing else.",
      "pages", prove_loaders, ARCH_BOTH},
 };
 /* clang-format on */

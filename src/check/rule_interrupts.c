@@ -68,6 +68,9 @@ static void prove_given_part(const struct world *world, struct proof *proof, con
     if (!is_x86(world) && is_shared(world, part->raw.watchdog_intid)) {
         wanted[part->raw.watchdog_intid] = true;
     }
+    for (uint32_t intid = FIRST_SPI; !is_x86(world) && intid <= LAST_SPI; intid++) {
+        wanted[intid] = wanted[intid] || channel_rings(world, part, intid);
+    }
     for (uint32_t intid = 0; intid <= LAST_SPI; intid++) {
         bool owns = part_owns_irq(world, part, intid);
 
@@ -206,8 +209,8 @@ static const struct rule rules[] = {
      "given.",
      "interrupts", prove_one_owner, ARCH_BOTH},
     {"interrupt-given",
-     "Every partition owns the shared interrupts of the devices given to it (and, on ARM64, of its watchdog, and of its "
-     "virtual UART if it is direct) and no others.",
+     "Every partition owns the shared interrupts of the devices given to it (and, on ARM64, of its watchdog, of the "
+     "doorbells that ring it, and of its virtual UART if it is direct) and no others.",
      "interrupts", prove_given, ARCH_BOTH},
     {"interrupt-hypervisor",
      "No partition owns the interrupt of the hypervisor's UART, or on x86 of its alarm, the 8254.",

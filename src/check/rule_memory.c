@@ -60,7 +60,7 @@ static void report_shared(const struct world *world, struct proof *proof, const 
 /*
  * All mappings in the order of their physical addresses: two owners overlap exactly where a range
  * begins before the furthest end so far, and that end is another's. With GICv2 each core has its own
- * virtual CPU interface at the same address, which all guests are given.
+ * virtual CPU interface at the same address, which all guests are given. Channels have rules of their own.
  */
 static void prove_exclusive(const struct world *world, struct proof *proof)
 {
@@ -71,7 +71,8 @@ static void prove_exclusive(const struct world *world, struct proof *proof)
         const struct walk *walk = &world->parts[p].stage2;
 
         for (size_t i = 0; i < walk->map_count; i++) {
-            if (!board_is_gicv(&world->board, walk->maps[i].out, walk->maps[i].out + walk->maps[i].size)) {
+            if (!board_is_gicv(&world->board, walk->maps[i].out, walk->maps[i].out + walk->maps[i].size) &&
+                !ranges_cover(&world->shared, walk->maps[i].out, walk->maps[i].out + walk->maps[i].size)) {
                 ranges_add(&all, walk->maps[i].out, walk->maps[i].size, walk->name, p);
             }
             proof->checked += walk->maps[i].size / PAGE_SIZE;
@@ -242,6 +243,7 @@ static void known_ranges(const struct world *world, const struct part *part, str
     const struct ranges *devices = &world->board.devices;
 
     ranges_copy(known, &part->given);
+    ranges_copy(known, &world->shared);
     ranges_copy(known, &world->hv);
     ranges_copy(known, &world->board.reserved);
     ranges_copy(known, &world->board.controller_regions);
@@ -332,7 +334,8 @@ static void prove_attributes(const struct world *world, struct proof *proof)
         for (size_t i = 0; i < part->stage2.map_count; i++) {
             const struct mapping *m = &part->stage2.maps[i];
 
-            if (ranges_hit(&world->board.memory, m->out, m->out + m->size) == NULL) {
+            if (ranges_hit(&world->board.memory, m->out, m->out + m->size) == NULL ||
+                ranges_cover(&world->shared, m->out, m->out + m->size)) {
                 continue;
             }
             proof->checked += m->size / PAGE_SIZE;
@@ -348,7 +351,8 @@ static void prove_attributes(const struct world *world, struct proof *proof)
 /* clang-format off */
 static const struct rule rules[] = {
     {"memory-exclusive",
-     "No physical page is reached by two partitions (with GICv2 the virtual CPU interface, banked by core, excepted).",
+     "No physical page is reached by two partitions, channels excepted (and with GICv2 the virtual CPU interface, banked "
+     "by core).",
      "pages", prove_exclusive, ARCH_BOTH},
     {"hypervisor-unreached",
      "No partition reaches a page of the hypervisor: its code, data, stacks, tables, layout and the pristine images.",
@@ -368,7 +372,8 @@ static const struct rule rules[] = {
      "layout.",
      "pages", prove_mapped, ARCH_BOTH},
     {"nothing-else",
-     "What a partition reaches is its own RAM and its own devices, each at one guest address; nothing else.",
+     "What a partition reaches is its own RAM, its own devices and its channels, each at one guest address; nothing "
+     "else.",
      "pages", prove_nothing_else, ARCH_BOTH},
     {"memory-attributes",
      "RAM is mapped as normal memory, write-back cacheable, and on ARM64 inner shareable.",

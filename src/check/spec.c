@@ -407,6 +407,55 @@ static void read_pools(struct source *source, struct spec *spec, const yaml_node
     }
 }
 
+/* ---------------------------------------------------------------- channels */
+
+static void add_member(struct source *source, struct spec_channel *channel, const yaml_node_t *name, const char *role)
+{
+    struct spec_member member = {.partition = text("%s", scalar(source, name)),
+                                 .reader = strcmp(role, "readers") == 0,
+                                 .writer = strcmp(role, "writer") == 0};
+
+    channel->members = grow(channel->members, sizeof(member), channel->member_count, &channel->member_room);
+    channel->members[channel->member_count++] = member;
+}
+
+/* One name or a list of them. */
+static void read_members(struct source *source, struct spec_channel *channel, const yaml_node_t *node, const char *role)
+{
+    const yaml_node_t *names = member(source, node, role);
+
+    if (names == NULL) {
+        return;
+    }
+    if (names->type != YAML_SEQUENCE_NODE) {
+        add_member(source, channel, names, role);
+        return;
+    }
+    for (yaml_node_item_t *item = names->data.sequence.items.start; item < names->data.sequence.items.top; item++) {
+        add_member(source, channel, node_at(source, *item), role);
+    }
+}
+
+static void read_channels(struct source *source, struct spec *spec, const yaml_node_t *node)
+{
+    if (node == NULL || node->type != YAML_MAPPING_NODE) {
+        return;
+    }
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *name = node_at(source, pair->key);
+        const yaml_node_t *value = node_at(source, pair->value);
+        struct spec_channel channel = {.name = text("%s", scalar(source, name)), .line = line_of(name)};
+
+        channel.size = number_or(source, value, "size", 0);
+        channel.doorbell = is_true(source, value, "doorbell");
+        read_members(source, &channel, value, "writer");
+        read_members(source, &channel, value, "readers");
+        read_members(source, &channel, value, "peers");
+        spec->channels = grow(spec->channels, sizeof(channel), spec->channel_count, &spec->channel_room);
+        spec->channels[spec->channel_count++] = channel;
+    }
+}
+
 void spec_load(struct spec *spec, const char *name)
 {
     struct source source;
@@ -429,6 +478,7 @@ void spec_load(struct spec *spec, const char *name)
         unusable("%s: no partition", name);
     }
     read_pools(&source, spec, member(&source, root, "pools"));
+    read_channels(&source, spec, member(&source, root, "channels"));
     yaml_document_delete(&source.document);
 }
 

@@ -113,6 +113,9 @@ static enum memory stage2_memory(uint64_t descriptor)
     if (S2_MEMATTR(descriptor) < 4) {
         return MEMORY_DEVICE;
     }
+    if (S2_MEMATTR(descriptor) == 5) {
+        return MEMORY_UNCACHED;
+    }
     return S2_MEMATTR(descriptor) == 15 && DESC_SH(descriptor) == SH_INNER ? MEMORY_NORMAL : MEMORY_OTHER;
 }
 

@@ -10,6 +10,7 @@
 #define MAX_MSRS    4096u
 #define MAX_OUTS    256u
 #define MAX_WINDOWS 65536u
+#define MAX_CHANNELS (LAYOUT_MAX_CHANNELS * LAYOUT_MAX_PARTITIONS)
 
 static uint64_t address_of(const void *pointer)
 {
@@ -70,6 +71,7 @@ static bool counts_sane(const struct world *world, struct proof *proof)
 
     if (facts->cpu_count == 0 || facts->cpu_count > LAYOUT_MAX_CPUS ||
         facts->slot_count > LAYOUT_MAX_CPUS - facts->cpu_count || facts->pool_count > LAYOUT_MAX_POOLS ||
+        facts->channel_count > MAX_CHANNELS ||
         facts->partition_count == 0 ||
         facts->partition_count > LAYOUT_MAX_PARTITIONS || facts->device_count > MAX_DEVICES ||
         (pc ? !pc_sane(&facts->pc) : facts->gic.redist_count > 4) || facts->uart.init_count > 4 ||
@@ -82,6 +84,34 @@ static bool counts_sane(const struct world *world, struct proof *proof)
         return false;
     }
     return true;
+}
+
+static bool read_doorbells(struct world *world, struct proof *proof, struct part *part)
+{
+    const struct layout_partition *raw = &part->raw;
+
+    if (raw->doorbell_count > LAYOUT_MAX_CHANNELS) {
+        violate(proof, "partition %s: %" PRIu32 " doorbells", part->name, raw->doorbell_count);
+        return false;
+    }
+    if (raw->doorbell_count == 0) {
+        return true;
+    }
+    part->doorbells = copy_array(world, proof, raw->doorbells, raw->doorbell_count, sizeof(part->doorbells[0]), "doorbells");
+    part->rings = alloc(raw->doorbell_count * sizeof(part->rings[0]));
+    for (uint32_t i = 0; i < raw->doorbell_count && part->doorbells != NULL; i++) {
+        const struct layout_doorbell *bell = &part->doorbells[i];
+
+        if (bell->intid_count > LAYOUT_MAX_PARTITIONS) {
+            violate(proof, "partition %s: a doorbell with %" PRIu32 " interrupts", part->name, bell->intid_count);
+            return false;
+        }
+        part->rings[i] = copy_array(world, proof, bell->intids, bell->intid_count, sizeof(uint32_t), "a doorbell's interrupts");
+        if (part->rings[i] == NULL) {
+            return false;
+        }
+    }
+    return part->doorbells != NULL;
 }
 
 static bool read_part(struct world *world, struct proof *proof, struct part *part)
@@ -106,7 +136,7 @@ static bool read_part(struct world *world, struct proof *proof, struct part *par
     part->images = raw->image_count != 0
                        ? copy_array(world, proof, raw->images, raw->image_count, sizeof(part->images[0]), "images")
                        : alloc(0);
-    if (part->vcpus == NULL || part->memory == NULL || part->images == NULL) {
+    if (part->vcpus == NULL || part->memory == NULL || part->images == NULL || !read_doorbells(world, proof, part)) {
         return false;
     }
     for (uint32_t i = 0; i < raw->memory_count; i++) {
@@ -169,6 +199,29 @@ static bool read_pools(struct world *world, struct proof *proof)
     return good && (count == 0 || raw != NULL);
 }
 
+static bool read_channels(struct world *world, struct proof *proof)
+{
+    uint32_t count = world->layout.channel_count;
+    struct layout_channel *raw =
+        count != 0 ? copy_array(world, proof, world->layout.channels, count, sizeof(raw[0]), "channels") : NULL;
+
+    world->channels = alloc(count * sizeof(world->channels[0]));
+    for (uint32_t i = 0; i < count && raw != NULL; i++) {
+        struct channel *channel = &world->channels[i];
+
+        channel->raw = raw[i];
+        channel->name = elf_string(&world->elf, address_of(raw[i].name));
+        if (channel->name == NULL) {
+            violate(proof, "the name of channel %" PRIu32 " does not lie in the image", i);
+            return false;
+        }
+        ranges_add(&world->shared, raw[i].pa.raw, raw[i].size, channel->name, i);
+    }
+    ranges_sort(&world->shared);
+    world->channel_count = raw != NULL ? count : 0;
+    return count == 0 || raw != NULL;
+}
+
 /* Arrays that only an x86 layout has; an empty one may be anywhere. */
 static bool read_pc(struct world *world, struct proof *proof)
 {
@@ -220,6 +273,7 @@ bool world_read_layout(struct world *world, struct proof *proof)
                                                            sizeof(world->devices[0]), "devices")
                                               : alloc(0);
     if (world->cpus == NULL || world->devices == NULL || !read_parts(world, proof) || !read_pools(world, proof) ||
+        !read_channels(world, proof) ||
         (is_x86(world) && !read_pc(world, proof))) {
         return false;
     }
@@ -260,6 +314,13 @@ void world_match(struct world *world)
     }
     for (uint32_t n = 0; n < world->part_count; n++) {
         match_devices(world, &world->parts[n]);
+    }
+    for (uint32_t i = 0; i < world->channel_count; i++) {
+        for (size_t n = 0; n < world->spec.channel_count; n++) {
+            if (strcmp(world->channels[i].name, world->spec.channels[n].name) == 0) {
+                world->channels[i].spec = &world->spec.channels[n];
+            }
+        }
     }
 }
 

@@ -125,6 +125,13 @@ static const char *missing_memory(const struct survey *survey, uint64_t *base, u
             }
         }
     }
+    for (uint32_t i = 0; HV_CHANNELS && i < layout.channel_count; i++) {
+        *base = layout.channels[i].pa.raw;
+        *size = layout.channels[i].size;
+        if (!has_memory(survey, *base, *size)) {
+            return layout.channels[i].name;
+        }
+    }
     return NULL;
 }
 

@@ -27,7 +27,9 @@ static void report_owner(const struct vcpu *vcpu, uint64_t address)
 
     if (device != NULL) {
         print("  there lies %s, ", device->name);
-        if (device->owner != LAYOUT_NO_PARTITION) {
+        if (HV_CHANNELS && device->owner == LAYOUT_NO_PARTITION && device->yaml_line != 0) {
+            print("which system.yaml:%u gives to its peers\n", device->yaml_line);
+        } else if (device->owner != LAYOUT_NO_PARTITION) {
             print("which system.yaml:%u gives to %s\n", device->yaml_line, layout.partitions[device->owner].name);
         } else {
             print("which system.yaml gives to nobody\n");

@@ -2,6 +2,7 @@
 /* The order of booting, on one page. */
 #include <hv/arch.h>
 #include <hv/board_check.h>
+#include <hv/channel.h>
 #include <hv/console.h>
 #include <hv/features.h>
 #include <hv/main.h>
@@ -25,6 +26,9 @@ void main_first_core(uint32_t cpu)
 {
     console_share();
     print("%s\n", layout.banner);
+    if (HV_CHANNELS) {
+        channel_init();
+    }
     partition_start_all();
     if (HV_POOLS) {
         pool_init();

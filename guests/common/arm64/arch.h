@@ -17,6 +17,7 @@ struct range;
 
 static inline void isb(void) { __asm__ volatile("isb" ::: "memory"); }
 static inline void dsb(void) { __asm__ volatile("dsb sy" ::: "memory"); }
+static inline void channel_barrier(void) { dsb(); }   /* before a doorbell: see channel.h */
 static inline void wfi(void) { __asm__ volatile("dsb sy\n\twfi" ::: "memory"); }
 static inline void irq_enable(void) { __asm__ volatile("msr daifclr, #2" ::: "memory"); }
 static inline void irq_disable(void) { __asm__ volatile("msr daifset, #2" ::: "memory"); }

@@ -2,6 +2,7 @@
 /* The exits that a guest makes all the time, from vectors.S to the answer: compiled for speed. */
 #include <hv/partition.h>
 
+#include "doorbell.h"
 #include "gic.h"
 #include "pool.h"
 #include "psci.h"
@@ -54,7 +55,9 @@ void trap_data_abort(struct cpu *cpu, uint64_t esr)
     uint64_t *reg = &cpu->x[bits(esr, 20, 16)];
 
     if ((esr & ISS_WORD_MASK) != ISS_WORD || (offset & ~UINT64_C(0xffc)) != 0) {
-        data_abort(cpu, esr);
+        if (!HV_CHANNELS || !doorbell_access(cpu, esr)) {
+            data_abort(cpu, esr);
+        }
         return;
     }
     sysreg_write(elr_el2, sysreg_read(elr_el2) + 4u);

@@ -7,6 +7,7 @@
 #include <hv/watchdog.h>
 
 #include "direct.h"
+#include "doorbell.h"
 #include "gic.h"
 #include "pool.h"
 #include "psci.h"
@@ -248,6 +249,9 @@ void data_abort(struct cpu *cpu, uint64_t esr)
 
     if (vcpu_must_halt(&cpu->vcpu)) {
         vcpu_wait(&cpu->vcpu);
+        return;
+    }
+    if (HV_CHANNELS && doorbell_access(cpu, esr)) {  /* with a register that the short path has not saved */
         return;
     }
     if ((esr & (ISS_ISV | ISS_S1PTW)) != ISS_ISV || (access.ipa & (access.size - 1u)) != 0 ||

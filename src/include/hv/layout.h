@@ -112,12 +112,22 @@ struct layout_pool {
 };
 _Static_assert(sizeof(struct layout_pool) == 56, "layout ABI");
 
-/* A write to the first word of this page, which stage 2 leaves unmapped, makes the interrupts pending. */
+/* Memory that several partitions see and nobody has as RAM: zeroed once, before any of them starts. */
+struct layout_channel {
+    const char *name;
+    pa_t     pa;
+    uint64_t size;       /* bytes, multiple of 4 KiB */
+    uint32_t loader;     /* index into layout.partitions: its loader map has the memory, too */
+    uint32_t yaml_line;
+};
+_Static_assert(sizeof(struct layout_channel) == 32, "layout ABI");
+
+/* A write to this page, which stage 2 leaves unmapped, makes the interrupts pending. */
 struct layout_doorbell {
     ipa_t    page;
     const uint32_t *intids;  /* in the physical distributor: each is owned by a receiver */
     uint32_t intid_count;
-    uint32_t reserved;
+    uint32_t channel;        /* index into layout.channels */
 };
 _Static_assert(sizeof(struct layout_doorbell) == 24, "layout ABI");
 
@@ -226,14 +236,14 @@ struct layout_partition {
 };
 _Static_assert(sizeof(struct layout_partition) == 384, "layout ABI");
 
-/* What lies where on the board: for fault reports only. Sorted by base. */
+/* What lies where, for fault reports only: on the board, and channels at their guest address. Sorted by base. */
 struct layout_device {
     pa_t        base;       /* x86: LAYOUT_PORTS + the first I/O port for a range of ports */
     uint64_t    size;
-    const char *name;       /* devicetree path */
+    const char *name;       /* devicetree path, or "channel NAME" */
     uint16_t    owner;      /* index into layout.partitions, or LAYOUT_NO_PARTITION */
     uint16_t    reserved;
-    uint32_t    yaml_line;  /* line of the partition's `devices:` entry; 0 if it has no owner */
+    uint32_t    yaml_line;  /* line of the partition's `devices:` entry, 0 if it has no owner; the channel's line */
 };
 _Static_assert(sizeof(struct layout_device) == 32, "layout ABI");
 
@@ -345,11 +355,12 @@ struct layout {
         struct layout_pc  pc;
     };
     struct layout_uart uart;
-    const struct layout_pool *pools;
+    const struct layout_pool    *pools;
+    const struct layout_channel *channels;
     uint32_t pool_count;
-    uint32_t reserved;
+    uint32_t channel_count;
 };
-_Static_assert(sizeof(struct layout) == 128 + 128 + 136 + 16, "layout ABI");
+_Static_assert(sizeof(struct layout) == 128 + 128 + 136 + 24, "layout ABI");
 
 extern const struct layout layout;
 
