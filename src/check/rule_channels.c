@@ -334,7 +334,9 @@ static void node_tells(const struct world *world, struct proof *proof, const str
     for (uint32_t b = 0; b < part->raw.doorbell_count; b++) {
         bell = part->doorbells[b].channel == index ? part->doorbells[b].page.raw : bell;
     }
-    (void)dt_reg(dt, node, 1, &page, &page_size);
+    if (!dt_reg(dt, node, 1, &page, &page_size)) {
+        page = 0;
+    }
     if (page != bell || (bell != 0 && page_size != PAGE_SIZE)) {
         violate(proof, "the devicetree of %s: %s has its doorbell at 0x%" PRIx64, part->name, dt->nodes[node].path, page);
     }

@@ -425,17 +425,23 @@ static void prove_needs(const struct world *world, struct proof *proof)
 
 /* ---------------------------------------------------------------- loader maps */
 
-/* Whether that is memory of one channel which this partition's loader map has to have. */
-static bool loads_channel(const struct world *world, const struct part *part, uint64_t base, uint64_t end)
+/* What a partition's loader map has beside the main map: its RAM, and the channels that are zeroed through it. */
+static void loaded(const struct world *world, const struct part *part, struct ranges *list)
 {
-    const struct range *hit = ranges_hit(&world->shared, base, end);
+    ranges_copy(list, &part->ram);
+    for (uint32_t i = 0; i < world->channel_count; i++) {
+        const struct layout_channel *raw = &world->channels[i].raw;
 
-    return hit != NULL && hit->base <= base && end <= hit->end && world->channels[hit->owner].raw.loader == part->index;
+        if (raw->loader == part->index) {
+            ranges_add(list, raw->pa.raw, raw->size, world->channels[i].name, part->index);
+        }
+    }
+    ranges_sort(list);
 }
 
-/* The loader map is the main map where that has something, and else the partition's RAM. */
+/* The loader map is the main map where that has something, and else what is `own`. */
 static void loader_mapping(const struct world *world, struct proof *proof, const struct part *part,
-                           const struct mapping *m)
+                           const struct ranges *own, const struct mapping *m)
 {
     for (uint64_t in = m->in; in < m->in + m->size;) {
         size_t at = walk_first(&world->main, in);
@@ -451,11 +457,10 @@ static void loader_mapping(const struct world *world, struct proof *proof, const
             }
         } else {
             end = main != NULL && main->in < end ? main->in : end;
-            if (!ranges_cover(&part->ram, m->out + (in - m->in), m->out + (end - m->in)) &&
-                !loads_channel(world, part, m->out + (in - m->in), m->out + (end - m->in))) {
+            if (!ranges_cover(own, m->out + (in - m->in), m->out + (end - m->in))) {
                 uint64_t base = m->out + (in - m->in);
 
-                (void)ranges_gap(&part->ram, &base, m->out + (end - m->in));
+                (void)ranges_gap(own, &base, m->out + (end - m->in));
                 violate(proof, "%s reaches 0x%" PRIx64 ", which is not RAM of %s", part->loader.name, base, part->name);
                 note(proof, "%s", walk_path(&part->loader, &world->elf, m->in + (base - m->out)));
             }
@@ -481,24 +486,20 @@ static bool covered_by(const struct walk *walk, uint64_t base, uint64_t end, boo
 
 static void loader_of(const struct world *world, struct proof *proof, const struct part *part)
 {
+    struct ranges own = {0};
     uint64_t gap = 0;
 
+    loaded(world, part, &own);
     for (size_t i = 0; i < part->loader.map_count; i++) {
-        loader_mapping(world, proof, part, &part->loader.maps[i]);
+        loader_mapping(world, proof, part, &own, &part->loader.maps[i]);
     }
-    for (size_t i = 0; i < part->ram.count; i++) {
-        if (!covered_by(&part->loader, part->ram.at[i].base, part->ram.at[i].end, true, &gap)) {
-            violate(proof, "%s does not reach 0x%" PRIx64 " of its partition for writing", part->loader.name, gap);
+    for (size_t i = 0; i < own.count; i++) {
+        if (!covered_by(&part->loader, own.at[i].base, own.at[i].end, true, &gap)) {
+            violate(proof, "%s does not reach 0x%" PRIx64 " of %s for writing", part->loader.name, gap, own.at[i].what);
             note(proof, "%s", walk_path(&part->loader, &world->elf, gap));
         }
     }
-    for (size_t i = 0; i < world->shared.count; i++) {
-        const struct range *r = &world->shared.at[i];
-
-        if (loads_channel(world, part, r->base, r->end) && !covered_by(&part->loader, r->base, r->end, true, &gap)) {
-            violate(proof, "%s does not reach 0x%" PRIx64 " of channel %s for writing", part->loader.name, gap, r->what);
-        }
-    }
+    free(own.at);
     for (size_t i = 0; i < world->main.map_count; i++) {
         const struct mapping *m = &world->main.maps[i];
 

@@ -72,6 +72,26 @@ static void each_pool_array(const struct world *world, struct proof *proof,
     }
 }
 
+/* The same for channels and doorbells. */
+static void each_channel_array(const struct world *world, struct proof *proof,
+                               void (*prove)(const struct world *, struct proof *, const void *, uint64_t, const char *))
+{
+    if (world->channel_count != 0) {
+        prove(world, proof, world->layout.channels, world->channel_count * sizeof(struct layout_channel), "layout.channels");
+    }
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        const struct part *part = &world->parts[p];
+
+        if (part->raw.doorbell_count != 0) {
+            prove(world, proof, part->raw.doorbells, part->raw.doorbell_count * sizeof(part->doorbells[0]), "doorbells");
+        }
+        for (uint32_t i = 0; i < part->raw.doorbell_count; i++) {
+            prove(world, proof, part->doorbells[i].intids, part->doorbells[i].intid_count * sizeof(uint32_t),
+                  "the interrupts of a doorbell");
+        }
+    }
+}
+
 static void prove_read_only(const struct world *world, struct proof *proof)
 {
     const struct layout *facts = &world->layout;
@@ -104,6 +124,7 @@ static void prove_read_only(const struct world *world, struct proof *proof)
         prove_string(world, proof, world->pools[i].raw.name, "a pool's name");
     }
     each_pool_array(world, proof, prove_range);
+    each_channel_array(world, proof, prove_range);
     if (is_x86(world)) {
         each_pc_array(world, proof, prove_range);
     }
@@ -153,6 +174,7 @@ static void prove_summed(const struct world *world, struct proof *proof, uint64_
         prove_within(proof, raw->images, raw->image_count * sizeof(raw->images[0]), &summed);
     }
     each_pool_array(world, proof, prove_array_within);
+    each_channel_array(world, proof, prove_array_within);
     if (is_x86(world)) {
         each_pc_array(world, proof, prove_array_within);
     }

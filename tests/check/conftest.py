@@ -21,9 +21,10 @@ HERE = REPO / "tests/check/fixture"
 HERE_X86 = REPO / "tests/check/fixture_x86"
 HERE_POOLS = REPO / "tests/check/fixture_pools"
 HERE_HEALTH = REPO / "tests/check/fixture_health"
+HERE_CHANNELS = REPO / "tests/check/fixture_channels"
 OUT = REPO / "build/test/check"
 VENDORS = ("svm", "vmx")
-FEATURES = "CONFIG_POOLS=y\nCONFIG_ARINC653=y\nCONFIG_WATCHDOG=y\nCONFIG_MONITOR=y\n"    # what the fixtures for ARM64 use
+FEATURES = "".join(f"CONFIG_{name}=y\n" for name in ("POOLS", "ARINC653", "WATCHDOG", "MONITOR", "CHANNELS"))    # of the fixtures for ARM64
 CROSS = {"arm64": os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-"), "x86": "x86_64-linux-gnu-"}
 WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef "
             "-Wwrite-strings -Werror").split()
@@ -158,6 +159,14 @@ def health(program: Path) -> Checker:
     generate(HERE_HEALTH, OUT / "good-health")
     link(OUT / "good-health")
     return Checker(program, OUT / "good-health", HERE_HEALTH)
+
+
+@pytest.fixture(scope="session")
+def channels(program: Path) -> Checker:
+    """The same with channels."""
+    generate(HERE_CHANNELS, OUT / "good-channels")
+    link(OUT / "good-channels")
+    return Checker(program, OUT / "good-channels", HERE_CHANNELS)
 
 
 @pytest.fixture(scope="session", params=VENDORS)

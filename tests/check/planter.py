@@ -63,8 +63,9 @@ Layout = structure("Layout", ("magic", U64), ("version", U32), ("cpu_count", U32
                    ("board", U64), ("banner", U64), ("hv_base", U64), ("hv_size", U64), ("el2_ttbr", U64), ("el2_tcr", U64),
                    ("pa_bits", U32), ("conduit", U32), ("console_cpu", U32), ("console_irq", U32), ("vtimer_intid", U32),
                    ("ptimer_intid", U32), ("htimer_intid", U32), ("slot_count", U32), ("cpus", U64), ("partitions", U64),
-                   ("devices", U64), ("gic", Gic), ("uart", Uart), ("pools", U64), ("pool_count", U32), ("reserved", U32))
-assert (ctypes.sizeof(Partition), ctypes.sizeof(Gic), ctypes.sizeof(Uart), ctypes.sizeof(Layout)) == (384, 128, 136, 408)
+                   ("devices", U64), ("gic", Gic), ("uart", Uart), ("pools", U64), ("channels", U64), ("pool_count", U32),
+                   ("channel_count", U32))
+assert (ctypes.sizeof(Partition), ctypes.sizeof(Gic), ctypes.sizeof(Uart), ctypes.sizeof(Layout)) == (384, 128, 136, 416)
 
 
 class Image:

@@ -31,6 +31,14 @@ static inline void mmio_write32(uint64_t address, uint32_t value)
     __asm__ volatile("movl %0, (%1)" :: "r"(value), "r"(address) : "memory");
 }
 
+static inline uint8_t mmio_read8(uint64_t address) { return *(volatile uint8_t *)address; }
+static inline uint64_t mmio_read64(uint64_t address) { return *(volatile uint64_t *)address; }
+static inline void mmio_write8(uint64_t address, uint8_t value) { *(volatile uint8_t *)address = value; }
+static inline void mmio_write64(uint64_t address, uint64_t value) { *(volatile uint64_t *)address = value; }
+
+/* Before a doorbell (channel.h): stores are seen in their order, only the compiler could change it. */
+static inline void channel_barrier(void) { __asm__ volatile("" ::: "memory"); }
+
 static inline uint8_t port_read8(uint16_t port)
 {
     uint8_t value;
