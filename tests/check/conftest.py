@@ -35,6 +35,12 @@ def run(*command: object, **keys: object) -> subprocess.CompletedProcess[str]:
                           env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}, **keys)  # type: ignore[call-overload,no-any-return]
 
 
+def in_chapters(manual: str, *titles: str) -> set[str]:
+    """The properties of some chapters of `hvcheck --manual`."""
+    texts = [manual.split(f"### {title}\n")[1].split("###")[0] for title in titles]
+    return {line.split("**")[1] for text in texts for line in text.splitlines() if line.startswith("- **")}
+
+
 def must(*command: object) -> str:
     done = run(*command)
     assert done.returncode == 0, done.stdout + done.stderr
