@@ -7,7 +7,7 @@ from typing import Callable
 
 import pytest
 
-from conftest import VENDORS, Checker, run
+from conftest import VENDORS, Checker, in_chapters, run
 from planter import MIB
 from planter_x86 import LARGE, NX, P, PC_ADDRESS, PCD, PWT, RW, US, A, D, PcImage
 
