@@ -20,9 +20,14 @@ uint32_t take_interrupts(void)
     return seen;
 }
 
+void (*volatile on_interrupt)(uint32_t irq);
+
 void guest_irq(uint32_t irq)
 {
     interrupts_seen++;
+    if (on_interrupt != NULL) {
+        on_interrupt(irq);
+    }
     if (irq == timer_irq()) {
         timer_off();
     } else if (irq == console.intid) {
@@ -134,6 +139,12 @@ int main(uint64_t early)
     machine_memory(&own_ram, 1);
     print("attacker: ready, %u vCPU%s, RAM 0x%lx to 0x%lx\n", own_cpus, own_cpus == 1 ? "" : "s",
           own_ram.base, own_ram.base + own_ram.size - 1);
+    irq_disable();
+    line_init();
+    uint32_t waiting = take_interrupts();
+    if (waiting != 0) {         /* nobody has sent any to this run of the guest, and none is switched on */
+        print("attacker: %u interrupts were waiting: BREACH\n", waiting);
+    }
     restore();
     run_bootargs();
     for (;;) {

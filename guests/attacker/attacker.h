@@ -18,6 +18,9 @@ extern struct range own_ram;
 /* Ends the line that the attack has begun with "attack NAME: what it saw". */
 void verdict(bool held);
 
+/* Unless NULL: called with each interrupt that comes. */
+extern void (*volatile on_interrupt)(uint32_t irq);
+
 /* Lets pending interrupts in, gives how many came. */
 uint32_t take_interrupts(void);
 

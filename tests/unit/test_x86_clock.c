@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests: arch/x86/clock.c arch/x86/svm/svm.c arch/x86/core.c arch/x86/apic.c arch/x86/icr.c arch/x86/ioapic.c */
-/* tests: arch/x86/access.c arch/x86/msr.c arch/x86/insn.c arch/x86/exits.c arch/x86/memory.c */
+/* tests: arch/x86/access.c arch/x86/msr.c arch/x86/state.c arch/x86/insn.c arch/x86/exits.c arch/x86/memory.c */
 /* tests: core/partition.c core/fault.c core/vuart_16550.c ../tests/unit/pc.c */
 #include "pc.h"
 

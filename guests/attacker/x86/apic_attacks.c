@@ -87,6 +87,28 @@ void attack_nmi_self(const char *name, uint64_t address)
     verdict(true);
 }
 
+/* In the handler of an NMI, when another one has to wait. */
+static void leave_pending(uint32_t irq)
+{
+    if (irq == 2) {
+        send((core_id() << 32) | ICR_ASSERT | ICR_NMI);
+        mmio_write32(own_ram.base + own_ram.size, 0);
+    }
+}
+
+/* Ends with every vector from 16 on, and an NMI, on their way: nothing of it may reach the guest that starts again. */
+void attack_pending(const char *name, uint64_t address)
+{
+    (void)name;
+    (void)address;
+    leave_marks();
+    for (uint64_t vector = 16; vector < 256; vector++) {
+        send((core_id() << 32) | ICR_ASSERT | vector);
+    }
+    on_interrupt = leave_pending;
+    send((core_id() << 32) | ICR_ASSERT | ICR_NMI);
+}
+
 static uint32_t target_register;
 static void write_register(uint64_t value) { msr_write(target_register, value); }
 static void read_register(uint64_t value) { (void)value; (void)msr_read(target_register); }

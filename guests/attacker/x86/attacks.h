@@ -27,6 +27,12 @@ void attack_low_vectors(const char *name, uint64_t address);
 void attack_init_self(const char *name, uint64_t address);
 void attack_startup(const char *name, uint64_t address);
 
+void attack_pending(const char *name, uint64_t address);
+
+/* state_attacks.c */
+void leave_marks(void);
+void attack_leftovers(const char *name, uint64_t address);
+
 /* msr_attacks.c */
 void attack_msrs(const char *name, uint64_t address);
 void attack_msr_sweep(const char *name, uint64_t address);

@@ -120,6 +120,7 @@ static void attack_flood(const char *name, uint64_t address)
 }
 
 const struct attack attacks[] = {
+    {"leftovers", "what its last run left in breakpoint, x87 and SSE registers", attack_leftovers, false},
     {"ports", "read and write every I/O port that is not its own", attack_ports, false},
     {"ports-wide", "16 and 32 bits over the edges of ports", attack_ports_wide, false},
     {"console", "write every register of the console", attack_console, false},
@@ -154,6 +155,7 @@ const struct attack attacks[] = {
     {"page-walk", "a page table in the I/O APIC's page or at ADDRESS", attack_page_walk, true},
     {"triple", "an exception with no handler for anything", attack_triple, true},
     {"icr-foreign", "write ADDRESS to ICR, or an NMI to a foreign core", attack_icr_foreign, true},
+    {"pending", "end with marked registers, all vectors and an NMI on their way", attack_pending, true},
     {"init-self", "INIT to itself", attack_init_self, true},
     {"startup", "its own second core in memory that is not its own", attack_startup, true},
     {"low-vectors", "interrupts with the vectors of exceptions", attack_low_vectors, true},

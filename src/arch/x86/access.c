@@ -70,7 +70,7 @@ uint32_t memory_access(struct cpu *cpu, ipa_t address, uint64_t error)
 
 /* ---------------------------------------------------------------- ports */
 
-/* The first port that belongs to somebody else is named, once a start; it stays without effect. */
+/* The first port that belongs to somebody else is named, once a start of a vcpu; it stays without effect. */
 static void report_port(struct cpu *cpu, uint16_t port)
 {
     uint64_t address = LAYOUT_PORTS + port;
@@ -125,7 +125,7 @@ bool port_access(struct cpu *cpu, uint16_t port, uint32_t size, bool in, bool st
     uint64_t rax = vmm_reg(cpu, RAX);
 
     if (string) {
-        exit_fault(cpu, "string instruction on an I/O port that it does not own", port);
+        exit_fault(cpu, "string instruction on an I/O port that the hypervisor answers", port);
         return false;
     }
     if (in) {

@@ -8,6 +8,7 @@
 #include "exits.h"
 #include "ioapic.h"
 #include "pool.h"
+#include "state.h"
 #include "vmm.h"
 #include "x86.h"
 
@@ -48,6 +49,7 @@ void arch_vcpu_reset(struct vcpu *vcpu)
 
     if (!is_shared(cpu)) {
         apic_reset();
+        state_reset();
     }
     for (uint32_t i = 0; i < ARRAY_COUNT(cpu->reg); i++) {
         cpu->reg[i] = 0;

@@ -13,7 +13,6 @@
 #define DR6_RESET           UINT64_C(0xffff0ff0)
 #define DR7_RESET           UINT64_C(0x400)
 
-#define MSR_XSS             0xda0u
 #define MSR_STAR            0xc0000081u     /* to SFMASK, three on */
 #define MSR_KERNEL_GS       0xc0000102u
 
@@ -92,7 +91,7 @@ static void reset_controls(void)
     vmcs_write(VMCS_PENDING_DEBUG, 0);
 }
 
-/* What has no place in the VMCS is the guest's own in the CPU. */
+/* What the VMCB has a place for and the VMCS has not; the rest is state.c's. */
 static void reset_cpu(void)
 {
     for (uint32_t i = 0; i < 4u; i++) {
@@ -100,17 +99,7 @@ static void reset_cpu(void)
     }
     wrmsr(MSR_KERNEL_GS, 0);
     __asm__ volatile("mov %0, %%cr2" : : "r"(UINT64_C(0)));
-    __asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3" : : "r"(UINT64_C(0)));
     __asm__ volatile("mov %0, %%dr6" : : "r"(DR6_RESET));
-    if ((read_cr4() & CR4_OSXSAVE) != 0) {
-        __asm__ volatile("xsetbv" : : "a"(1u), "d"(0u), "c"(0u));
-    }
-    if ((vmcs_read(VMCS_PROCESSOR_2) & SECOND_XSAVES) != 0) {
-        wrmsr(MSR_XSS, 0);
-    }
-    if ((vmcs_read(VMCS_PROCESSOR_2) & SECOND_RDTSCP) != 0) {
-        wrmsr(MSR_TSC_AUX, 0);
-    }
 }
 
 void vmm_reset(struct cpu *cpu)
