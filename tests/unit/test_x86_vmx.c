@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests: arch/x86/vmx/vmx.c arch/x86/vmx/guest.c arch/x86/vmx/exit.c */
+/* tests: arch/x86/vmx/vmx.c arch/x86/vmx/guest.c arch/x86/vmx/exit.c arch/x86/xcr0.c */
 /* VMX with a control structure that is a table here; what the exits hand on to is counted. */
 #include <setjmp.h>
 #include <stdarg.h>
