@@ -25,6 +25,7 @@ from typing import Mapping, Optional, Sequence
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 
 import decisions
+import switches
 
 REPO = Path(__file__).resolve().parent.parent
 BASELINE = REPO / "bench/baseline.json"
@@ -81,6 +82,7 @@ RUNS = (
     Run("svm-two", "configs/bench-x86-two", ["-machine", "q35", "-m", "4G"], X86, 2),
     Run("svm-1t", "configs/bench-x86-1t", [*ONE_TEBIBYTE, "-machine", "q35,memory-backend=m"], X86),
     Run("vmx", "configs/bench-x86-vmx", (), X86),
+    Run("pools", "configs/bench-pools", ()),
 )
 
 
@@ -164,11 +166,14 @@ ROWS_X86 = (
 
 # The scheduler alone, without a switch; nobody else publishes this.
 ROWS_DECISIONS = tuple(Row(key, title, NONE, None) for key, title in decisions.rows())
+XEN_SWITCH = {"switch.timer-least": ("-", "-", "3,327-3,612")}
+ROWS_SWITCHES = tuple(Row(key, title, XEN_SWITCH.get(key, NONE), goal) for key, title, goal in switches.rows())
 
 TABLES = (Table(("Bao", "Jailhouse", "Xen"), "bare", ROWS_ARM64),
           Table(("Jailhouse", "Xen PVH", "KVM"), "bare-x86", ROWS_X86),
+          Table(("Bao", "Jailhouse", "Xen RTDS"), "bare", ROWS_SWITCHES),
           Table(NONE, "bare", ROWS_DECISIONS))
-ROWS = (*ROWS_ARM64, *ROWS_X86, *ROWS_DECISIONS)
+ROWS = (*ROWS_ARM64, *ROWS_X86, *ROWS_SWITCHES, *ROWS_DECISIONS)
 
 
 # ---------------------------------------------------------------- building and running
@@ -280,6 +285,7 @@ def collect() -> dict[str, int]:
             check_bare(run.arch, found)
         figures.update({f"{run.name}.{name}": ticks for name, ticks in found.items()})
     try:
+        figures.update(switches.measure(command(Run("pools", "configs/bench-pools", ["-M", VIRT, "-m", "4G"]))))
         figures.update(decisions.measure([ARM64.qemu, "-M", VIRT, "-m", "4G", *ARM64.machine, *COUNTED], ARM64.cross))
     except (RuntimeError, subprocess.SubprocessError) as error:
         raise BenchError(str(error)) from None

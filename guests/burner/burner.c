@@ -16,6 +16,7 @@
  *   after= run=         milliseconds: when it begins, how long it looks
  *   tolerance=          nanoseconds that each period may give less, and each stop may last longer
  *   noise=              nanoseconds: a shorter stop counts as having run
+ *   edges=              notes so many stops by the board's clock and prints them, to be compared with others'
  *   load=1              only burns, for others to measure against
  *   pace=               only wakes that often: a machine under `-icount` with several cores gives each one turns that end
  *                       with the next timer of any, so that a stop by such a turn is short
@@ -113,10 +114,8 @@ static uint64_t burn(uint64_t last, uint64_t until)
     return last;
 }
 
-/* Returns when it runs again. From `wake` on it would have liked to. */
-static uint64_t nap(uint64_t last, uint64_t wake)
+static void sleep_until(uint64_t wake)
 {
-    note(last, ASLEEP);
     woken = false;
     timer_at(wake);
     while (!woken) {
@@ -126,6 +125,13 @@ static uint64_t nap(uint64_t last, uint64_t wake)
         }
         irq_enable();
     }
+}
+
+/* Returns when it runs again. From `wake` on it would have liked to. */
+static uint64_t nap(uint64_t last, uint64_t wake)
+{
+    note(last, ASLEEP);
+    sleep_until(wake);
     uint64_t now = timer_now();
     note(wake > last ? wake : last, now);
     return now;
@@ -254,16 +260,37 @@ static void judge(void)
     print("%u stops%s: %s\n", stop_count, overflow ? ", more than it can note" : "", kept ? "KEPT" : "BROKEN");
 }
 
+/* From 50 ms on. It sleeps after each `nap=` microseconds for as long, or burns. */
+static void edges(uint32_t wanted)
+{
+    uint64_t length = ticks(argument("nap=", 0) * 1000), last = board_now(), until = last + length;
+    while (timer_now() < after) {
+        last = board_now();
+    }
+    while (stop_count < wanted) {
+        uint64_t now = board_now();
+        if (now - last > noise) {
+            note(last, now);
+        }
+        last = now;
+        if (length != 0 && now > until) {
+            note(last, ASLEEP);
+            sleep_until(timer_now() + length);
+            last = board_now();
+            note(last - 1, last);
+            until = last + length;
+        }
+    }
+    for (uint32_t i = 0; i < stop_count; i++) {
+        print("edge %lu %lu\n", stops[i].from, stops[i].to);
+    }
+    print("edges: done\n");
+}
+
 static void pace(uint64_t interval)
 {
     for (uint64_t next = timer_now() + interval;; next += interval) {
-        woken = false;
-        timer_at(next);
-        irq_disable();
-        if (!woken) {
-            idle();
-        }
-        irq_enable();
+        sleep_until(next);
     }
 }
 
@@ -277,6 +304,9 @@ int main(uint64_t early)
     irq_enable();
     if (argument("pace=", 0) != 0) {
         pace(ticks(argument("pace=", 0) * 1000));
+    }
+    if (argument("edges=", 0) != 0) {
+        edges((uint32_t)argument("edges=", 0));
     }
     print("burner: %lu of %lu us%s\n", timer_ns(budget) / 1000, timer_ns(period) / 1000, naps ? ", sleeping now and then" : "");
     if (argument("load=", 0) == 0) {

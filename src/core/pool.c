@@ -9,6 +9,8 @@
 
 struct pool {
     uint32_t lock;
+    uint64_t next[SCHED_MAX_CORES];     /* of a core's last decision: when it has to decide again, whom it disturbs */
+    uint64_t kick[SCHED_MAX_CORES];
     uint32_t running[SCHED_MAX_CORES];  /* entry in layout.cpus of the thread that each core was given last */
     struct sched sched;
 };
@@ -125,48 +127,38 @@ static void trace_decision(uint32_t index, uint32_t place, uint64_t now, uint32_
 }
 
 /* The thread that this core has to run from now on. */
-static uint32_t decide(uint32_t index, uint32_t place)
+static inline uint32_t decide(uint32_t index, uint32_t place)
 {
     const struct layout_pool *config = &layout.pools[index];
     struct pool *pool = &pools[index];
-    uint64_t now, next, kick;
     uint32_t server, cpu;
+    uint64_t now;
 
     pool_lock(pool);
     now = arch_counter();
-    server = sched_decide(&pool->sched, place, now, &next, &kick);
+    server = sched_decide(&pool->sched, place, now, &pool->next[place], &pool->kick[place]);
     cpu = server == SCHED_IDLE ? config->cpus[place] : config->servers[server].cpu;
     if (HV_TRACE) {
         trace_decision(index, place, now, server, cpu);
     }
     pool->running[place] = cpu;
     pool_unlock(pool);
-    arch_decide_at(next);
-    kick_cores(index, kick);
+    arch_decide_at(pool->next[place]);
+    kick_cores(index, pool->kick[place]);
     return cpu;
-}
-
-/* The core that this thread runs on, as its place in the pool. */
-static uint32_t place_of(uint32_t index, uint32_t cpu)
-{
-    uint32_t place = 0;
-
-    while (place + 1u < layout.pools[index].cpu_count && pools[index].running[place] != cpu) {
-        place++;
-    }
-    return place;
 }
 
 void pool_schedule(void)
 {
-    uint32_t self = arch_thread(), index = pool_of(self), place;
+    uint32_t self = arch_thread(), core, next;
 
     if (self < layout.cpu_count) {
         return;  /* the idle thread decides in its own loop */
     }
-    place = place_of(index, self);
-    if (decide(index, place) != self) {
-        arch_to_idle(layout.pools[index].cpus[place]);
+    core = arch_core();
+    next = decide(pool_of(self), layout.cpus[core].place);
+    if (next != self) {
+        arch_to_next(core, next);
     }
 }
 

@@ -92,6 +92,19 @@ static void heap_remove(struct sched *sched, struct sched_heap *heap, uint32_t p
     }
 }
 
+/* The first of a queue leaves it. */
+static uint32_t queue_pop(struct sched *sched, struct sched_heap *heap)
+{
+    uint32_t server = heap->item[0];
+
+    if (--heap->count != 0) {
+        heap->item[0] = heap->item[heap->count];
+        heap_down(sched, heap, 0, QUEUE);
+    }
+    sched->server[server].queue_place = 0;
+    return server;
+}
+
 /* ---------------------------------------------------------------- groups */
 
 static struct sched_group *group_of(struct sched *sched, uint32_t core)
@@ -314,79 +327,45 @@ static const struct sched_server *first_of(const struct sched *sched, const stru
 }
 
 /* Whether the server that has run on a core until now runs on: nobody who waits is before it. */
-static bool stays(const struct sched *sched, const struct sched_group *group, uint32_t core)
+static bool stays(const struct sched *sched, const struct sched_group *group, const struct sched_server *server)
 {
-    const struct sched_server *ready = first_of(sched, &group->ready), *extra = first_of(sched, &group->extra);
-    const struct sched_server *server;
+    const struct sched_server *ready = first_of(sched, &group->ready), *extra;
 
-    if (sched->running[core] == SCHED_IDLE) {
-        return false;
-    }
-    server = &sched->server[sched->running[core]];
     if (!server->awake) {
         return false;
     }
     if (has_budget(server)) {
         return ready == NULL || ready->deadline >= server->deadline;
     }
+    extra = first_of(sched, &group->extra);
     return server->params.extra && ready == NULL && (extra == NULL || extra->deadline >= server->deadline);
 }
 
-/* What ran on the core until now pays; with its budget gone, it is on idle time from here on. */
-static void charge_core(struct sched *sched, uint32_t core, uint64_t now)
+/* What ran until now pays; with its budget gone, it is on idle time from here on. */
+static void charge_running(struct sched *sched, uint32_t index, uint64_t now)
 {
-    struct sched_server *server;
+    struct sched_server *server = &sched->server[index];
 
-    if (sched->running[core] != SCHED_IDLE) {
-        server = &sched->server[sched->running[core]];
-        if (now >= server->deadline) {  /* it fell asleep, and has no timer for that */
-            pass_deadline(server, now);
-            note(&sched->refilled, sched->running[core]);
-        }
-        charge(server, now);
-        if (!has_budget(server) && !server->on_extra) {
-            note(&sched->spent, sched->running[core]);
-        }
-        server->on_extra = !has_budget(server);
+    if (now >= server->deadline) {  /* it fell asleep, and has no timer for that */
+        pass_deadline(server, now);
+        note(&sched->refilled, index);
     }
+    charge(server, now);
+    if (!has_budget(server) && !server->on_extra) {
+        note(&sched->spent, index);
+    }
+    server->on_extra = !has_budget(server);
 }
 
-/* The server that ran on the core until now goes back to the others. */
-static void put_back(struct sched *sched, uint32_t core)
+/* The server that ran until now goes back to the others. */
+static void put_back(struct sched *sched, struct sched_server *server)
 {
-    uint32_t index = sched->running[core];
-    struct sched_server *server;
-
-    if (index == SCHED_IDLE) {
-        return;
-    }
-    server = &sched->server[index];
     server->on = SCHED_IDLE;
     server->on_extra = false;
     server->begun = server->awake && has_budget(server);
-    sched->running[core] = SCHED_IDLE;
     if (server->awake) {
-        enqueue(sched, index);
+        enqueue(sched, (uint32_t)(server - sched->server));
     }
-}
-
-/* The first of those that wait, if there is one, runs on the core. */
-static void run_first(struct sched *sched, struct sched_group *group, uint32_t core, uint64_t now)
-{
-    struct sched_heap *queue = group->ready.count != 0 ? &group->ready : &group->extra;
-    struct sched_server *server;
-    uint32_t index;
-
-    if (queue->count == 0) {
-        return;
-    }
-    index = queue->item[0];
-    server = &sched->server[index];
-    heap_remove(sched, queue, 0, QUEUE);
-    server->on = core;
-    server->on_extra = queue == &group->extra;
-    server->started = now;
-    sched->running[core] = index;
 }
 
 /*
@@ -394,23 +373,39 @@ static void run_first(struct sched *sched, struct sched_group *group, uint32_t c
  * with whom it interrupts, who is not charged for that time. So a budget pays for two switches, however often its
  * server is interrupted. One that gives way to a server which it had interrupted goes on at its own expense.
  */
-static void settle(struct sched *sched, uint32_t core, uint32_t last, uint64_t now)
+static void settle(struct sched_server *server, struct sched_server *last)
 {
-    struct sched_server *server, *other;
-
-    if (sched->running[core] == SCHED_IDLE) {
-        return;
-    }
-    server = &sched->server[sched->running[core]];
-    other = last != SCHED_IDLE ? &sched->server[last] : server;
     if (server->begun) {
-        server->started = now + server->params.resume;
-        server->begun = other->begun = false;
-    } else if (other->begun) {
+        server->started += server->params.resume;
+        server->begun = false;
+        if (last != NULL) {
+            last->begun = false;
+        }
+    } else if (last != NULL && last->begun) {
         server->left--;  /* so that its turn has a length */
-        take_off(server, other->params.resume);
+        take_off(server, last->params.resume);
         server->left++;
     }
+}
+
+/* The first of those that wait, if there is one, runs on the core, and `last` does no more. */
+static void run_first(struct sched *sched, struct sched_group *group, uint32_t core, struct sched_server *last, uint64_t now)
+{
+    struct sched_heap *queue = group->ready.count != 0 ? &group->ready : &group->extra;
+    struct sched_server *server;
+    uint32_t index;
+
+    sched->running[core] = SCHED_IDLE;
+    if (queue->count == 0) {
+        return;
+    }
+    index = queue_pop(sched, queue);
+    server = &sched->server[index];
+    server->on = core;
+    server->on_extra = queue == &group->extra;
+    server->started = now;
+    sched->running[core] = index;
+    settle(server, last);
 }
 
 /* When what runs on the core stops being entitled to it: its budget or, on idle time, its period ends. */
@@ -524,25 +519,32 @@ uint64_t sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t
            (server->on != SCHED_IDLE ? UINT64_C(1) << server->on : 0);
 }
 
+/* What ran on the core pays, and runs on or gives way. others: the decision came for somebody's timer. */
+static void change(struct sched *sched, struct sched_group *group, uint32_t core, uint64_t now, bool others)
+{
+    struct sched_server *last = NULL;
+
+    if (sched->running[core] != SCHED_IDLE) {
+        last = &sched->server[sched->running[core]];
+        charge_running(sched, sched->running[core], now);
+        if (stays(sched, group, last)) {
+            last->started += others ? last->params.resume / 4u : 0;  /* a decision takes a part of what a switch takes */
+            return;
+        }
+        put_back(sched, last);
+    }
+    run_first(sched, group, core, last, now);
+}
+
 uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next, uint64_t *kick)
 {
     struct sched_group *group = group_of(sched, core);
-    uint32_t last = sched->running[core];
-    bool others;
 
     *kick = 0;
     if (has_windows(sched)) {
         return sched_windows_decide(sched, core, now, next);
     }
-    others = expire(sched, group, now);
-    charge_core(sched, core, now);
-    if (!stays(sched, group, core)) {
-        put_back(sched, core);
-        run_first(sched, group, core, now);
-        settle(sched, core, last, now);
-    } else if (others) {  /* the decision was for somebody else, and takes a part of what a switch takes */
-        sched->server[last].started += sched->server[last].params.resume / 4u;
-    }
+    change(sched, group, core, now, expire(sched, group, now));
     *next = sched->due[core] = due_of(sched, group, core);
     if (sched->global) {
         *kick = disturb(sched, group, core) & ~(UINT64_C(1) << core);

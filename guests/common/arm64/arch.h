@@ -110,6 +110,7 @@ void gic_sgi(uint32_t intid, uint64_t mpidr);
 
 /* ------------------------------------------------------------------ the core and its virtual timer */
 static inline uint64_t timer_now(void) { isb(); return READ_SYSREG(cntvct_el0); }
+static inline uint64_t board_now(void) { return READ_SYSREG(cntpct_el0); }  /* the same for all partitions */
 static inline uint64_t timer_hz(void) { return READ_SYSREG(cntfrq_el0); }
 
 #define CORE_ID_NAME  "mpidr"

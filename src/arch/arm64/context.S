@@ -1,47 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a switch between vcpus of a pool that C cannot say. */
+/* The parts of a switch between vcpus of a pool that C cannot say, or not as shortly. */
+#include "context.h"
+
     .arch_extension fp
     .arch_extension simd
     .section .text.context, "ax"
 
-    .macro fp_pairs op
-    \op     q0, q1, [x0, #0]
-    \op     q2, q3, [x0, #32]
-    \op     q4, q5, [x0, #64]
-    \op     q6, q7, [x0, #96]
-    \op     q8, q9, [x0, #128]
-    \op     q10, q11, [x0, #160]
-    \op     q12, q13, [x0, #192]
-    \op     q14, q15, [x0, #224]
-    \op     q16, q17, [x0, #256]
-    \op     q18, q19, [x0, #288]
-    \op     q20, q21, [x0, #320]
-    \op     q22, q23, [x0, #352]
-    \op     q24, q25, [x0, #384]
-    \op     q26, q27, [x0, #416]
-    \op     q28, q29, [x0, #448]
-    \op     q30, q31, [x0, #480]
+/* One of CONTEXT_REGISTERS: two at a time go through x1 and x2. */
+    .macro save_one name
+    .if count & 1
+    mrs     x2, \name
+    stp     x1, x2, [x0, #(8 * (count - 1))]
+    .else
+    mrs     x1, \name
+    .endif
+    .set    count, count + 1
     .endm
 
-/* context_save_fp(uint64_t fp[66]), context_load_fp(const uint64_t fp[66]): q0..q31, FPCR, FPSR. */
-    .globl context_save_fp
-context_save_fp:
+    .macro load_one name
+    .if count & 1
+    msr     \name, x2
+    .else
+    ldp     x1, x2, [x0, #(8 * count)]
+    msr     \name, x1
+    .endif
+    .set    count, count + 1
+    .endm
+
+    .macro fp_pair op, a, b
+    \op     q\a, q\b, [x0, #(CONTEXT_FP + 16 * \a)]
+    .endm
+
+    .macro fp_pairs op
+    fp_pair \op, 0, 1
+    fp_pair \op, 2, 3
+    fp_pair \op, 4, 5
+    fp_pair \op, 6, 7
+    fp_pair \op, 8, 9
+    fp_pair \op, 10, 11
+    fp_pair \op, 12, 13
+    fp_pair \op, 14, 15
+    fp_pair \op, 16, 17
+    fp_pair \op, 18, 19
+    fp_pair \op, 20, 21
+    fp_pair \op, 22, 23
+    fp_pair \op, 24, 25
+    fp_pair \op, 26, 27
+    fp_pair \op, 28, 29
+    fp_pair \op, 30, 31
+    .endm
+
+/* context_save(struct context *), context_load(const struct context *) */
+    .globl context_save
+context_save:
     hint    #34                     /* bti c */
+    .set    count, 0
+#define SAVE(name)  save_one name ;
+    CONTEXT_REGISTERS(SAVE)
+    .if count & 1
+    .error  "registers are saved in pairs"
+    .endif
     fp_pairs stp
     mrs     x1, fpcr
     mrs     x2, fpsr
-    str     x1, [x0, #512]
-    str     x2, [x0, #520]
+    str     x1, [x0, #(CONTEXT_FP + 512)]
+    str     x2, [x0, #(CONTEXT_FP + 520)]
     ret
 
-    .globl context_load_fp
-context_load_fp:
+    .globl context_load
+context_load:
     hint    #34
+    .set    count, 0
+#define LOAD(name)  load_one name ;
+    CONTEXT_REGISTERS(LOAD)
     fp_pairs ldp
-    ldr     x1, [x0, #512]
-    ldr     x2, [x0, #520]
+    ldr     x1, [x0, #(CONTEXT_FP + 512)]
+    ldr     x2, [x0, #(CONTEXT_FP + 520)]
     msr     fpcr, x1
     msr     fpsr, x2
+    ldr     x1, [x0, #CONTEXT_STAGE2]
+    ldr     x2, [x0, #(CONTEXT_STAGE2 + 8)]
+    msr     vtcr_el2, x1
+    msr     vttbr_el2, x2
+    ldr     x1, [x0, #(CONTEXT_STAGE2 + 16)]
+    msr     vmpidr_el2, x1
     ret
 
 /*

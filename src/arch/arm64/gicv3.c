@@ -10,7 +10,6 @@
 
 #define ICC_CTLR_EOIMODE  (1u << 1)
 #define ICC_SRE_ALL       0xfu
-#define ICH_HCR_EN        (1u << 0)
 #define ICH_HCR_TC        (1u << 10)
 #define WAIT_NS           UINT64_C(100000000)  /* a GIC that has not answered by then is broken */
 

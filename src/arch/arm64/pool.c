@@ -16,12 +16,8 @@
 
 #define TIMER_ON      (UINT64_C(1) << 0)  /* CNTV_CTL_EL0, CNTP_CTL_EL0 (D19.12.9) */
 #define TIMER_MASKED  (UINT64_C(1) << 1)
+#define ISR_IRQ       (UINT64_C(1) << 7)  /* ISR_EL1 (D19.2.63) */
 #define THREAD_FRAME  96u  /* context_switch's frame: x30 is its second word */
-
-static struct context *context_of(uint32_t cpu)
-{
-    return &cpu_at(cpu)->context;
-}
 
 /* This core's entry in layout.cpus. */
 static struct cpu *core_of(const struct cpu *cpu)
@@ -34,6 +30,11 @@ uint32_t arch_thread(void)
     return cpu_here()->vcpu.cpu;
 }
 
+uint32_t arch_core(void)
+{
+    return cpu_here()->core;
+}
+
 /* ---------------------------------------------------------------- a vcpu's state */
 
 static bool has_room(const struct cpu *cpu)
@@ -41,27 +42,16 @@ static bool has_room(const struct cpu *cpu)
     return (sysreg_read(ICH_ELRSR_EL2) & cpu->vgic.lr_mask) != 0;
 }
 
+static uint32_t all_lrs(void)
+{
+    return ((2u << (sysreg_read(ICH_VTR_EL2) & 0x1fu)) - 1u) & ((1u << MAX_LRS) - 1u);
+}
+
 static bool has_pending(const struct cpu *cpu)
 {
     uint32_t pending = __atomic_load_n(&cpu->vgic.pending, __ATOMIC_ACQUIRE);
 
     return (pending & (cpu->vgic.enabled | VGIC_PENDING_VUART)) != 0;
-}
-
-static void save_lrs(const struct cpu *cpu, uint64_t *lr)
-{
-    for (uint32_t i = 0; i < MAX_LRS; i++) {
-        lr[i] = (cpu->vgic.lr_mask >> i & 1u) != 0 ? lr_read(i) : 0;
-    }
-}
-
-static void load_lrs(const struct cpu *cpu, const uint64_t *lr)
-{
-    for (uint32_t i = 0; i < MAX_LRS; i++) {
-        if ((cpu->vgic.lr_mask >> i & 1u) != 0) {
-            lr_write_any(i, lr[i]);
-        }
-    }
 }
 
 #define SAVE(name)  *reg++ = sysreg_read(name);
@@ -72,70 +62,100 @@ static bool has_keys(void)
     return (sysreg_read(id_aa64isar1_el1) & 0xff0u) != 0;
 }
 
-static void save_interrupts(struct cpu *cpu, struct context *context)
+static HV_COLD void save_keys(struct context *context)
 {
-    uint32_t mine = cpu->vcpu.config->ppi_mask;
-    uint64_t redist = cpu->vgic.redist;
+    uint64_t *reg = context->key;
 
-    save_lrs(cpu, context->lr);
-    context->cntv_ctl = (uint32_t)sysreg_read(cntv_ctl_el0);
-    context->cntp_ctl = (uint32_t)sysreg_read(cntp_ctl_el0);
-    sysreg_write(cntv_ctl_el0, 0);
-    sysreg_write(cntp_ctl_el0, 0);
-    context->ppi_active = mmio_read32(redist + GICD_ISACTIVER) & mine;
-    mmio_write32(redist + GICD_ICENABLER, mine);
-    mmio_write32(redist + GICD_ICACTIVER, mine);
+    CONTEXT_KEYS(SAVE)
 }
 
-static void load_interrupts(struct cpu *cpu, const struct context *context)
+static HV_COLD void load_keys(const struct context *context)
 {
-    uint64_t redist = layout.cpus[cpu->core].redist.raw + GICR_SGI_BASE;
+    const uint64_t *reg = context->key;
 
-    cpu->vgic.redist = redist;
-    mmio_write32(redist + GICD_ISACTIVER, context->ppi_active);
-    mmio_write32(redist + GICD_ISENABLER, cpu->vgic.enabled & cpu->vcpu.config->ppi_mask);
-    load_lrs(cpu, context->lr);
-    sysreg_write(cntv_ctl_el0, context->cntv_ctl);
-    sysreg_write(cntp_ctl_el0, context->cntp_ctl);
+    CONTEXT_KEYS(LOAD)
 }
 
-static void save_guest(struct cpu *cpu)
+/* Interrupts on their way to the guest, and those of its timers that it has not ended. */
+static HV_COLD void save_interrupts(struct cpu *cpu)
 {
     struct context *context = &cpu->context;
-    uint64_t *reg = context->reg;
+    uint32_t mine = cpu->vcpu.config->ppi_mask;
 
-    CONTEXT_REGISTERS(SAVE)
-    if (has_keys()) {
-        reg = context->key;
-        CONTEXT_KEYS(SAVE)
+    for (uint32_t i = 0; i < MAX_LRS; i++) {
+        if ((context->lr_used >> i & 1u) != 0) {
+            context->lr[i] = lr_read(i);
+            lr_write_any(i, 0);
+        }
     }
-    save_interrupts(cpu, context);
-    context_save_fp(context->fp);
+    context->ppi_active = mmio_read32(cpu->vgic.redist + GICD_ISACTIVER) & mine;
+    mmio_write32(cpu->vgic.redist + GICD_ICACTIVER, context->ppi_active);
 }
 
-static void load_guest(struct cpu *cpu)
+static HV_COLD void load_interrupts(const struct cpu *cpu)
 {
-    const struct layout_partition *config = cpu->vcpu.config;
     const struct context *context = &cpu->context;
-    const uint64_t *reg = context->reg;
-    struct cpu *core = core_of(cpu);
 
-    CONTEXT_REGISTERS(LOAD)
-    if (has_keys()) {
-        reg = context->key;
-        CONTEXT_KEYS(LOAD)
+    for (uint32_t i = 0; i < MAX_LRS; i++) {
+        if ((context->lr_used >> i & 1u) != 0) {
+            lr_write_any(i, context->lr[i]);
+        }
     }
-    sysreg_write(vtcr_el2, config->vtcr);
-    sysreg_write(vttbr_el2, config->vttbr);
-    sysreg_write(vmpidr_el2, config->vcpus[cpu->vcpu.index].vmpidr);
+    mmio_write32(cpu->vgic.redist + GICD_ISACTIVER, context->ppi_active);
+}
+
+/* What the redistributor lets through is changed where the next guest wants it otherwise. */
+static HV_COLD void change_ppis(struct cpu *cpu, uint32_t before, uint32_t now)
+{
+    mmio_write32(cpu->vgic.redist + GICD_ICENABLER, before & ~now);
+    mmio_write32(cpu->vgic.redist + GICD_ISENABLER, now & ~before);
+}
+
+static uint32_t enabled_ppis(const struct cpu *cpu)
+{
+    return cpu->vgic.enabled & cpu->vcpu.config->ppi_mask;
+}
+
+static void save_guest(struct cpu *cpu, struct cpu *core)
+{
+    struct context *context = &cpu->context;
+
+    context_save(context);
+    if (has_keys()) {
+        save_keys(context);
+    }
+    /* A private interrupt is active only while a list register holds it, or it waits for one. */
+    context->lr_used = cpu->vgic.lr_mask & ~(uint32_t)sysreg_read(ICH_ELRSR_EL2);
+    context->ppi_active = 0;
+    if ((context->lr_used | context->spi_word) != 0) {
+        save_interrupts(cpu);
+    }
+    core->ppi_on = enabled_ppis(cpu);
+}
+
+static void load_guest(struct cpu *cpu, struct cpu *core)
+{
+    const struct context *context = &cpu->context;
+    uint32_t ppis = enabled_ppis(cpu);
+
+    cpu->core = core->core;
+    cpu->vgic.redist = core->vgic.redist;
+    context_load(context);
+    if (has_keys()) {
+        load_keys(context);
+    }
     isb();
     /* Two vcpus of a partition may use one ASID for different things: what the other left does not stay. */
-    if (core->last_of[partition_index(config)] != cpu->vcpu.cpu) {
-        core->last_of[partition_index(config)] = (uint16_t)cpu->vcpu.cpu;
+    if (core->last_of[cpu->vcpu_of] != cpu->vcpu.cpu) {
+        core->last_of[cpu->vcpu_of] = (uint16_t)cpu->vcpu.cpu;
         __asm__ volatile("tlbi vmalle1\n\tic iallu\n\tdsb nsh" : : : "memory");
     }
-    load_interrupts(cpu, context);
-    context_load_fp(context->fp);
+    if (core->ppi_on != ppis) {
+        change_ppis(cpu, core->ppi_on, ppis);
+    }
+    if ((context->lr_used | context->ppi_active) != 0) {
+        load_interrupts(cpu);
+    }
 }
 
 /* ---------------------------------------------------------------- threads */
@@ -143,44 +163,80 @@ static void load_guest(struct cpu *cpu)
 void arch_thread_init(uint32_t index)
 {
     struct cpu *cpu = cpu_at(index);
+    const struct layout_cpu *slot = &layout.cpus[index];
+    const struct layout_partition *config = &layout.partitions[slot->partition];
     uint64_t *frame = (uint64_t *)((uintptr_t)cpu - THREAD_FRAME);
 
     vcpu_init(&cpu->vcpu, index);
     cpu->pooled = true;
+    cpu->vcpu_of = slot->partition;
     cpu->sgi_forbidden = UINT64_MAX;
-    cpu->vgic.dist = vgic_dist(cpu->vcpu.config);
-    cpu->vgic.redist = layout.cpus[index].redist.raw + GICR_SGI_BASE;
+    cpu->vgic.dist = vgic_dist(config);
+    cpu->vgic.redist = slot->redist.raw + GICR_SGI_BASE;
+    cpu->vgic.lr_mask = all_lrs();
+    cpu->context.vtcr = config->vtcr;
+    cpu->context.vttbr = config->vttbr;
+    cpu->context.vmpidr = config->vcpus[slot->vcpu].vmpidr;
     frame[1] = (uint64_t)(uintptr_t)&context_begin;
     cpu->context.sp = (uint64_t)(uintptr_t)frame;
+}
+
+/* The thread that this core has left is no longer on it, neither its registers nor its stack. */
+static void let_go(struct cpu *core)
+{
+    struct cpu *left = core->leaving;
+
+    if (left != NULL) {
+        core->leaving = NULL;
+        __atomic_store_n(&left->context.on_core, 0u, __ATOMIC_RELEASE);
+    }
 }
 
 /* From context_begin: returns to enter the guest. */
 void pool_thread(struct cpu *cpu)
 {
+    let_go(core_of(cpu));
     vcpu_wait(&cpu->vcpu);
 }
 
-void arch_to_idle(uint32_t core)
+static bool claim(struct cpu *cpu)
 {
-    struct cpu *cpu = cpu_here();
+    return __atomic_exchange_n(&cpu->context.on_core, 1u, __ATOMIC_ACQUIRE) == 0;
+}
 
-    save_guest(cpu);
-    context_switch(&cpu->context.sp, context_of(core)->sp);
+/* Returns when this thread goes on, maybe on another core. */
+static void go_on_with(struct cpu *next, struct cpu *self)
+{
+    sysreg_write(tpidr_el2, (uint64_t)(uintptr_t)next);
+    context_switch(&self->context.sp, next->context.sp);
+    let_go(core_of(self));
+}
+
+void arch_to_next(uint32_t core, uint32_t next)
+{
+    struct cpu *self = cpu_here(), *home = cpu_at(core), *to = cpu_at(next);
+
+    save_guest(self, home);
+    home->leaving = self;
+    /* One that another core has not left yet is for the idle thread to wait for: this one may be awaited there. */
+    if (to == home || !claim(to)) {
+        sysreg_write(cntv_ctl_el0, 0);
+        sysreg_write(cntp_ctl_el0, 0);
+        to = home;
+    } else {
+        load_guest(to, home);
+    }
+    go_on_with(to, self);
 }
 
 void arch_to_vcpu(uint32_t core, uint32_t index)
 {
-    struct cpu *cpu = cpu_at(index), *idle = cpu_at(core);
+    struct cpu *cpu = cpu_at(index), *home = cpu_at(core);
 
-    while (__atomic_exchange_n(&cpu->context.on_core, 1u, __ATOMIC_ACQUIRE) != 0) {
+    while (!claim(cpu)) {
     }
-    cpu->core = core;
-    cpu->vgic.lr_mask = idle->vgic.lr_mask;
-    load_guest(cpu);
-    sysreg_write(tpidr_el2, (uint64_t)(uintptr_t)cpu);
-    context_switch(&idle->context.sp, cpu->context.sp);
-    sysreg_write(tpidr_el2, (uint64_t)(uintptr_t)idle);
-    __atomic_store_n(&cpu->context.on_core, 0u, __ATOMIC_RELEASE);
+    load_guest(cpu, home);
+    go_on_with(cpu, home);
 }
 
 /* A core of a pool: EL2's registers as for any core, with the traps that sharing needs. */
@@ -192,7 +248,7 @@ void pool_core_init(uint32_t index)
     cpu->pooled = true;
     cpu->vcpu.cpu = index;
     cpu->decide_at = cpu->alarm_at = UINT64_MAX;
-    cpu->vgic.lr_mask = ((2u << (sysreg_read(ICH_VTR_EL2) & 0x1fu)) - 1u) & ((1u << MAX_LRS) - 1u);
+    cpu->vgic.lr_mask = all_lrs();
     for (uint32_t i = 0; i < LAYOUT_MAX_PARTITIONS; i++) {
         cpu->last_of[i] = UINT16_MAX;
     }
@@ -295,48 +351,71 @@ void pool_refill(struct cpu *cpu)
     }
 }
 
-/* One interrupt of a pool's core. False: there was none. */
-static bool take(struct cpu *cpu)
+/* The hypervisor's own: its timer, the console's, a kick. */
+static void own_interrupt(struct cpu *cpu, uint32_t intid)
+{
+    struct cpu *core = core_of(cpu);
+    bool timer = intid == layout.htimer_intid, alarm = !timer || core->alarm_at != UINT64_MAX;
+
+    if (timer) {  /* the decision that follows programs it again */
+        core->decide_at = core->alarm_at = UINT64_MAX;
+        sysreg_write(cnthp_ctl_el2, 0);
+        isb();
+    } else if (intid == layout.uart.intid) {
+        console_input();
+    }
+    if (alarm && cpu->core == layout.console_cpu) {
+        console_tick();
+    }
+    if (HV_WATCHDOG) {
+        watchdog_tick(cpu->core);
+    }
+    sysreg_write(ICC_DIR_EL1, intid);
+}
+
+/* One interrupt of a pool's core, if there is one. */
+static inline void take(struct cpu *cpu)
 {
     uint32_t intid = (uint32_t)sysreg_read(ICC_IAR1_EL1);
     bool own = cpu->vcpu.config == NULL || (cpu->vcpu.config->ppi_mask >> (intid & 31u) & 1u) == 0;
 
     if (intid >= GIC_SPURIOUS) {
-        return false;
+        return;
     }
     sysreg_write(ICC_EOIR1_EL1, intid);
     if (HV_TRACE) {
         trace_put(trace_of_core(cpu->core), arch_counter(), TRACE_INTERRUPT, cpu->vcpu.cpu, intid);
     }
     if (intid < 32u ? own : intid == layout.uart.intid) {
-        if (intid == layout.uart.intid) {
-            console_input();
-        } else if (intid == layout.htimer_intid) {
-            core_of(cpu)->decide_at = UINT64_MAX;
-            core_of(cpu)->alarm_at = UINT64_MAX;
-            program_timer(core_of(cpu));
-        }
-        if (cpu->core == layout.console_cpu) {
-            console_tick();
-        }
-        if (HV_WATCHDOG) {
-            watchdog_tick(cpu->core);
-        }
-        sysreg_write(ICC_DIR_EL1, intid);
+        own_interrupt(cpu, intid);
     } else {
         guest_interrupt(cpu, intid);
     }
-    return true;
+}
+
+static inline bool interrupt_waits(void)
+{
+    return (sysreg_read(isr_el1) & ISR_IRQ) != 0;
+}
+
+/* Nothing has come in and everything fits: then no refill is needed. */
+static inline void refill(struct cpu *cpu)
+{
+    if (cpu->vcpu.run == VCPU_ON &&
+        (__atomic_load_n(&cpu->vgic.pending, __ATOMIC_RELAXED) | __atomic_load_n(&cpu->context.spi_word, __ATOMIC_RELAXED)) == 0) {
+        sysreg_write(ICH_HCR_EL2, ICH_HCR_EN);
+    } else {
+        vgic_refill(cpu);
+    }
 }
 
 void pool_interrupt(struct cpu *cpu)
 {
-    while (take(cpu)) {
-    }
+    do {
+        take(cpu);
+    } while (interrupt_waits());
     pool_schedule();
-    if (cpu->vcpu.config != NULL) {
-        vgic_refill(cpu);
-    }
+    refill(cpu);
 }
 
 void arch_idle(void)
@@ -345,7 +424,8 @@ void arch_idle(void)
 
     dsb_sy();
     wfi();
-    while (take(cpu)) {
+    while (interrupt_waits()) {
+        take(cpu);
     }
 }
 
@@ -377,5 +457,5 @@ void pool_wfi(struct cpu *cpu)
     if (vgic_idle(cpu) && at > arch_counter()) {
         pool_block(&cpu->vcpu, at);
     }
-    vgic_refill(cpu);
+    refill(cpu);
 }

@@ -17,7 +17,6 @@
 #define LR_ACTIVE     (UINT64_C(1) << 63)
 #define LR_HW         (UINT64_C(1) << 61)
 #define LR_GROUP1     (UINT64_C(1) << 60)
-#define ICH_HCR_EN    (UINT64_C(1) << 0)
 #define ICH_HCR_UIE   (UINT64_C(1) << 1)
 
 static struct vgic_dist dists[LAYOUT_MAX_PARTITIONS] HV_LATE;

@@ -37,6 +37,8 @@ void vgic_reset_core(struct cpu *cpu);
 void vgic_inject_physical(struct cpu *cpu, uint32_t intid);
 
 /* A list register by its number, below MAX_LRS. */
+#define ICH_HCR_EN  (UINT64_C(1) << 0)
+
 uint64_t lr_read(uint32_t index);
 void     lr_write_any(uint32_t index, uint64_t value);
 

@@ -16,6 +16,18 @@ static uint32_t private_mask(const struct cpu *target)
     return target->vcpu.config->ppi_mask | (target->direct ? 0xffffu : 0);
 }
 
+/* Those of which the registers of the core that it runs on may be changed now; in a pool, only by itself. */
+static uint32_t present_mask(const struct cpu *target)
+{
+    return !HV_POOLS || !target->pooled || target == cpu_here() ? private_mask(target) : 0;
+}
+
+/* A pool's core serves several: the guest's word on what is pending, active or edge-triggered does not reach it. */
+static uint32_t lasting_mask(const struct cpu *target)
+{
+    return !HV_POOLS || !target->pooled ? private_mask(target) : 0;
+}
+
 static uint64_t redist_typer(const struct cpu *target)
 {
     const struct layout_partition *config = target->vcpu.config;
@@ -55,7 +67,7 @@ static uint32_t redist_read_priority(const struct cpu *target, uint32_t at)
 
 static uint32_t redist_read_sgi(const struct cpu *target, uint32_t at)
 {
-    uint32_t owned = private_mask(target);
+    uint32_t owned = present_mask(target);
     uint32_t soft = target->direct ? 0 : 0xffffu;
 
     switch (at & ~3u) {
@@ -115,7 +127,7 @@ static void redist_enable(struct cpu *target, struct cpu *cpu, uint32_t value, b
     } else {
         __atomic_fetch_and(&target->vgic.enabled, ~(value & (owned | soft)), __ATOMIC_RELAXED);
     }
-    if ((value & owned) != 0) {
+    if ((value & present_mask(target)) != 0) {
         mmio_write32(target->vgic.redist + (enable ? GICD_ISENABLER : GICD_ICENABLER), value & owned);
     }
     if (!enable && target == cpu) {
@@ -128,7 +140,7 @@ static void redist_enable(struct cpu *target, struct cpu *cpu, uint32_t value, b
 
 static void redist_pend(struct cpu *target, struct cpu *cpu, uint32_t at, uint32_t value)
 {
-    uint32_t owned = private_mask(target);
+    uint32_t owned = lasting_mask(target);
     uint32_t soft = target->direct ? 0 : value & 0xffffu;
 
     if ((value & owned) != 0) {
@@ -156,7 +168,7 @@ static void redist_write_priority(struct cpu *target, uint32_t at, uint32_t size
 
 static void redist_write_sgi(struct cpu *target, struct cpu *cpu, uint32_t at, uint32_t value)
 {
-    uint32_t owned = private_mask(target);
+    uint32_t owned = lasting_mask(target);
     uint32_t mask;
 
     switch (at & ~3u) {
@@ -168,9 +180,11 @@ static void redist_write_sgi(struct cpu *target, struct cpu *cpu, uint32_t at, u
     case GICD_ICPENDR:
         redist_pend(target, cpu, at & ~3u, value);
         break;
-    case GICD_ISACTIVER:
     case GICD_ICACTIVER:
-        mmio_write32(target->vgic.redist + (at & ~3u), value & owned);
+        mmio_write32(target->vgic.redist + GICD_ICACTIVER, value & present_mask(target));
+        break;
+    case GICD_ISACTIVER:
+        mmio_write32(target->vgic.redist + GICD_ISACTIVER, value & owned);
         break;
     case GICD_ICFGR + 4u:
         mask = mask_pairs(owned >> 16);

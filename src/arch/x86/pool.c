@@ -48,6 +48,11 @@ uint32_t arch_thread(void)
     return cpu_here()->vcpu.cpu;
 }
 
+uint32_t arch_core(void)
+{
+    return cpu_here()->shared->core;
+}
+
 uint64_t arch_counts(uint64_t ns)
 {
     uint64_t hz = clock_hz();
@@ -195,11 +200,13 @@ void pool_thread(struct cpu *cpu)
     pool_leave(cpu);
 }
 
-void arch_to_idle(uint32_t core)
+/* By way of the idle thread, which goes on with `next`. */
+void arch_to_next(uint32_t core, uint32_t next)
 {
     struct cpu *cpu = cpu_here();
     uint64_t cr3 = read_cr3();
 
+    (void)next;
     save_guest(cpu);
     if (cr3 != layout.host_cr3) {
         write_cr3(layout.host_cr3);

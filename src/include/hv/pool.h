@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cores that several vcpus share. Each vcpu of a pool is a thread of the hypervisor with a stack of its own;
- * each core of a pool has one more, its idle thread, through which every switch goes: a vcpu that another
- * core is about to continue has left its stack by then. A vcpu is named by its entry in layout.cpus.
+ * each core of a pool has one more, its idle thread, which also waits for a vcpu that another core has yet to
+ * leave: a thread that waited for another on its own stack might be awaited there. A vcpu is named by its entry in layout.cpus.
  */
 #ifndef HV_POOL_H
 #define HV_POOL_H
@@ -36,8 +36,14 @@ void arch_thread_init(uint32_t cpu);
 /* Which entry of layout.cpus this thread is: a vcpu of a pool, or a pool's core when it idles. */
 uint32_t arch_thread(void);
 
-/* From a vcpu's thread to this core's idle thread; the guest's state is saved. Returns when it runs again. */
-void arch_to_idle(uint32_t core);
+/* The core that this thread of a vcpu runs on. */
+uint32_t arch_core(void);
+
+/*
+ * From a vcpu's thread to another, or to this core's idle thread (next == core); the guest's state is saved. To
+ * the idle thread also if another core has yet to leave `next`. Returns when this thread runs again.
+ */
+void arch_to_next(uint32_t core, uint32_t next);
 
 /* From the idle thread to a vcpu's, as soon as another core has left it; returns when that has left again. */
 void arch_to_vcpu(uint32_t core, uint32_t cpu);
