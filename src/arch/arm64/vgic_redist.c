@@ -17,13 +17,13 @@ static uint32_t private_mask(const struct cpu *target)
 }
 
 /* Those of which the registers of the core that it runs on may be changed now; in a pool, only by itself. */
-static uint32_t present_mask(const struct cpu *target)
+static inline __attribute__((always_inline)) uint32_t present_mask(const struct cpu *target)
 {
     return !HV_POOLS || !target->pooled || target == cpu_here() ? private_mask(target) : 0;
 }
 
 /* A pool's core serves several: the guest's word on what is pending, active or edge-triggered does not reach it. */
-static uint32_t lasting_mask(const struct cpu *target)
+static inline __attribute__((always_inline)) uint32_t lasting_mask(const struct cpu *target)
 {
     return !HV_POOLS || !target->pooled ? private_mask(target) : 0;
 }
@@ -127,7 +127,7 @@ static void redist_enable(struct cpu *target, struct cpu *cpu, uint32_t value, b
     } else {
         __atomic_fetch_and(&target->vgic.enabled, ~(value & (owned | soft)), __ATOMIC_RELAXED);
     }
-    if ((value & present_mask(target)) != 0) {
+    if ((value & (HV_POOLS ? present_mask(target) : owned)) != 0) {
         mmio_write32(target->vgic.redist + (enable ? GICD_ISENABLER : GICD_ICENABLER), value & owned);
     }
     if (!enable && target == cpu) {
@@ -181,10 +181,9 @@ static void redist_write_sgi(struct cpu *target, struct cpu *cpu, uint32_t at, u
         redist_pend(target, cpu, at & ~3u, value);
         break;
     case GICD_ICACTIVER:
-        mmio_write32(target->vgic.redist + GICD_ICACTIVER, value & present_mask(target));
-        break;
     case GICD_ISACTIVER:
-        mmio_write32(target->vgic.redist + GICD_ISACTIVER, value & owned);
+        owned = HV_POOLS && (at & ~3u) == GICD_ICACTIVER ? present_mask(target) : owned;
+        mmio_write32(target->vgic.redist + (at & ~3u), value & owned);
         break;
     case GICD_ICFGR + 4u:
         mask = mask_pairs(owned >> 16);
