@@ -42,7 +42,8 @@ void arch_kick(uint32_t cpu) { (void)cpu; }
 void arch_decide_at(uint64_t at) { (void)at; }
 void arch_thread_init(uint32_t cpu) { (void)cpu; }
 bool arch_has_work(const struct vcpu *vcpu) { (void)vcpu; return false; }
-void arch_to_idle(uint32_t core) { self = core; }
+uint32_t arch_core(void) { return CORE; }
+void arch_to_next(uint32_t core, uint32_t next) { (void)next; self = core; }
 void arch_to_vcpu(uint32_t core, uint32_t cpu) { (void)core; self = cpu; longjmp(switched, 1); }
 void arch_idle(void) { longjmp(switched, 2); }
 void panic(const char *format, ...) { (void)format; abort(); }

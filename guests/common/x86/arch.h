@@ -156,6 +156,7 @@ static inline uint64_t timer_now(void)
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high) :: "memory");
     return ((uint64_t)high << 32) | low;
 }
+static inline uint64_t board_now(void) { return timer_now(); }
 uint64_t timer_hz(void);
 
 #define CORE_ID_NAME  "APIC ID"
