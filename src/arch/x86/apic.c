@@ -39,16 +39,6 @@ void apic_send(uint64_t target, uint32_t mode, uint32_t vector)
     wrmsr(MSR_X2APIC_ICR, target << 32 | ICR_ASSERT | mode << 8 | vector);
 }
 
-void apic_enable(void)
-{
-    wrmsr(REG_SPURIOUS, SPURIOUS_ON | 0xffu);
-}
-
-void apic_end(void)
-{
-    wrmsr(REG_EOI, 0);
-}
-
 static bool any_of(uint32_t first)
 {
     uint64_t found = 0;

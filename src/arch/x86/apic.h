@@ -21,10 +21,6 @@ uint32_t apic_id(void);
 /* A message to one core. mode: ICR_*. */
 void apic_send(uint64_t target, uint32_t mode, uint32_t vector);
 
-/* It takes interrupts; the one in service has been dealt with: both for cores of pools. */
-void apic_enable(void);
-void apic_end(void);
-
 /* State as after INIT, except for the ID: nothing pending, nothing in service, timer and lines off. */
 void apic_reset(void);
 

@@ -219,9 +219,9 @@ static void route_console(uint32_t line)
     const struct layout_cpu *console = &layout.cpus[layout.console_cpu];
 
     if (HV_POOLS && console->pool != 0) {
-        ioapic_route_vector(line, console->apic_id, POOL_LINES + line);
+        ioapic_route(line, console->apic_id, POOL_LINES + line);
     } else {
-        ioapic_route_nmi(line, console->apic_id);
+        ioapic_route(line, console->apic_id, IOAPIC_NMI);
     }
 }
 

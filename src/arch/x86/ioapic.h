@@ -12,17 +12,16 @@
 /* All lines masked. */
 void ioapic_init(void);
 
-/* A line becomes an NMI of this core: the hypervisor's own interrupts. */
-void ioapic_route_nmi(uint32_t line, uint64_t apic_id);
+/* A line's two words: an APIC ID, and the rest; masked while they disagree. */
+#define IOAPIC_MASKED   (1u << 16)
+#define IOAPIC_LOGICAL  (1u << 11)
+#define IOAPIC_LEVEL    (1u << 15)
+#define IOAPIC_PIN      (1u << 13 | IOAPIC_LEVEL)  /* polarity and trigger mode: the line's, whoever its vector is for */
+#define IOAPIC_NMI      0x400u                     /* delivery mode, in the place of a vector */
+void ioapic_route(uint32_t line, uint64_t apic_id, uint32_t low);
 
-/* A line becomes a vector of this core of a pool, by its edges. */
-void ioapic_route_vector(uint32_t line, uint64_t apic_id, uint32_t vector);
-
-/* A line has come to a pool's core: its guest gets it when it runs. */
-void ioapic_line(uint32_t line);
-
-/* A guest of a pool has ended the interrupt of a level. */
-void ioapic_end(const struct layout_partition *config, uint32_t vector);
+/* The APIC ID that a guest's destination names, or UINT32_MAX if it is not one of the partition's. */
+uint32_t ioapic_target(const struct layout_partition *config, uint32_t destination, bool logical);
 
 /* The partition's lines masked, its virtual one too. */
 void ioapic_reset(const struct layout_partition *config);
@@ -30,5 +29,17 @@ void ioapic_reset(const struct layout_partition *config);
 /* A guest's 32-bit access to its page. */
 uint32_t ioapic_read(const struct layout_partition *config, uint64_t offset);
 void     ioapic_write(const struct layout_partition *config, uint64_t offset, uint32_t value);
+
+/*
+ * ---- Lines of partitions that share their cores. The guest sees what it has written; the physical line has a
+ * vector of the pool's core, and what it brings waits for the guest's turn. ----
+ */
+uint32_t shared_line_read(uint32_t line, bool high);
+void     shared_line_aim(uint32_t line, uint32_t high);  /* masked until its low word is written */
+void     shared_line_write(const struct layout_partition *config, uint32_t line, uint32_t target, uint32_t low);
+
+/* A line has come to a pool's core; a guest of a pool has ended the interrupt of a level. */
+void shared_line_raise(uint32_t line);
+void shared_line_end(const struct layout_partition *config, uint32_t vector);
 
 #endif

@@ -258,8 +258,6 @@ void pool_core_init(uint32_t index)
     cpu->decide_at = cpu->armed_at = UINT64_MAX;
     find_state(layout.pools[layout.cpus[index].pool - 1u].name);
     vmm_pool_on(cpu);
-    apic_reset();
-    apic_enable();
     timer_init();
     __asm__ volatile("lidt %0" : : "m"(*pool_idt_pointer));
     vmm_pool_begin();
@@ -307,9 +305,9 @@ void pool_vector(uint32_t vector)
     } else if (is_console_line(core, vector - POOL_LINES)) {
         core->console = true;
     } else {
-        ioapic_line(vector - POOL_LINES);
+        shared_line_raise(vector - POOL_LINES);
     }
-    apic_end();
+    wrmsr(MSR_X2APIC_EOI, 0);
 }
 
 /* What interrupts have left to be done. */

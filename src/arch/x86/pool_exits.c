@@ -10,7 +10,7 @@
 #include "x86.h"
 
 #define MSR_LENGTH  2u
-#define REG_EOI     (MSR_X2APIC + 0x0bu)
+#define REG_EOI     MSR_X2APIC_EOI
 #define REG_TPR     (MSR_X2APIC + 0x08u)
 #define REG_ICR     MSR_X2APIC_ICR
 
@@ -97,7 +97,7 @@ static bool apic_write(struct cpu *cpu, uint32_t msr, uint64_t value)
     case REG_EOI:
         ended = value == 0 ? vapic_end(vapic) : 0;
         if (ended != 0) {
-            ioapic_end(cpu->vcpu.config, ended);
+            shared_line_end(cpu->vcpu.config, ended);
         }
         return value == 0;
     case REG_ICR:

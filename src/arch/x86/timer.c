@@ -6,6 +6,8 @@
 #include "x86.h"
 
 #define REG_REQUESTED  (MSR_X2APIC + 0x20u + POOL_TIMER / 32u)
+#define REG_SPURIOUS   (MSR_X2APIC + 0x0fu)
+#define SPURIOUS_ON    0x1ffu
 #define REG_LVT_TIMER  (MSR_X2APIC + 0x32u)
 #define REG_INITIAL    (MSR_X2APIC + 0x38u)
 #define REG_DIVIDE     (MSR_X2APIC + 0x3eu)
@@ -17,6 +19,15 @@
 #define MEASURE_TRIES  4u
 
 static uint64_t counts_per_tick;   /* of the timer to the TSC, 32.32; 0: it has deadlines */
+
+/* Nothing waits, the timer is off and interrupts will be taken. */
+static void prepare(uint32_t lvt)
+{
+    apic_reset();
+    wrmsr(REG_SPURIOUS, SPURIOUS_ON);
+    wrmsr(REG_DIVIDE, DIVIDE_BY_1);
+    wrmsr(REG_LVT_TIMER, lvt);
+}
 
 /*
  * How long the timer takes to run out, as its request shows. Whatever comes between makes it seem slower, so the
@@ -33,10 +44,7 @@ static uint64_t measure(void)
         while ((rdmsr(REG_REQUESTED) >> POOL_TIMER % 32u & 1u) == 0) {
         }
         least = rdtsc() - begin < least ? rdtsc() - begin : least;
-        apic_reset();
-        apic_enable();
-        wrmsr(REG_DIVIDE, DIVIDE_BY_1);
-        wrmsr(REG_LVT_TIMER, POOL_TIMER);
+        prepare(POOL_TIMER);
     }
     return ((uint64_t)MEASURE_COUNT << 32) / least;
 }
@@ -45,12 +53,11 @@ void timer_init(void)
 {
     uint64_t found = 0;
 
-    wrmsr(REG_DIVIDE, DIVIDE_BY_1);
     if ((cpuid(1, 0).reg[2] & LEAF_1_DEADLINE) != 0) {
-        wrmsr(REG_LVT_TIMER, POOL_TIMER | DEADLINES);
+        prepare(POOL_TIMER | DEADLINES);
         __asm__ volatile("mfence" : : : "memory");  /* before the first deadline (SDM 3 11.5.4.1) */
     } else {
-        wrmsr(REG_LVT_TIMER, POOL_TIMER);
+        prepare(POOL_TIMER);
         found = measure();
     }
     __atomic_store_n(&counts_per_tick, found, __ATOMIC_RELAXED);  /* each core's is as good as the others' */

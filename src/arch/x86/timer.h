@@ -5,7 +5,7 @@
 
 #include <hv/types.h>
 
-/* On each core of a pool, before its interrupts are let through. */
+/* On each core of a pool, before its interrupts are let through: its local APIC has nothing else to do. */
 void timer_init(void);
 
 /* It fires at `at`, or earlier if that is far off; UINT64_MAX: not at all. */

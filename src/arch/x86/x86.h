@@ -27,6 +27,7 @@
 #define MSR_MTRR_DEFAULT    0x2ffu
 #define MSR_TSC_DEADLINE    0x6e0u
 #define MSR_X2APIC          0x800u   /* to 0x8ff */
+#define MSR_X2APIC_EOI      0x80bu
 #define MSR_X2APIC_ICR      0x830u
 #define MSR_KVM_SYSTEM_TIME 0x4b564d01u
 #define MSR_EFER            0xc0000080u
