@@ -367,6 +367,7 @@ void pool_leave(struct cpu *cpu)
         vapic_tick(vapic, arch_counter());
     }
     arm(core_of(cpu), vapic->timer_at);
+    vmm_limit(core_of(cpu)->armed_at);
     vector = vapic_next(vapic);
     if (vector == 0) {
         return;

@@ -22,6 +22,7 @@ struct shared {
     uint8_t  state[POOL_STATE_SIZE] __attribute__((aligned(64)));
     struct vapic vapic;
     uint64_t xcr0, debug[4], dr6, cr2, tsc_aux, spec_ctrl;
+    uint64_t vendor[5];      /* VMX: what the VMCS does not hold */
     uint64_t cr3;            /* the hypervisor's own map, or the loader's */
     uint32_t core;           /* physical core that has it now, or had it last */
     uint32_t on_core;        /* 1: a core has its state or its stack, atomic */

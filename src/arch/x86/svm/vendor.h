@@ -65,6 +65,12 @@ void svm_exit(struct cpu *cpu);
 /* Every exit of a vcpu of a pool; called by shared_run.S. */
 void svm_pool_exit(struct cpu *cpu);
 
+/* Before the guest of a pool is entered: its turn ends at `at` (counter) at the latest. Here the timer is enough. */
+static inline void vmm_limit(uint64_t at)
+{
+    (void)at;
+}
+
 static inline uint64_t *vmm_rax(struct cpu *cpu)
 {
     return &((struct vmcb *)cpu->vmcb)->rax;

@@ -29,6 +29,12 @@
 /* Every exit that is not short; called by run.S. reason: the CPU's or one of those above. */
 void vmx_exit(struct cpu *cpu, uint32_t reason);
 
+/* Every exit of a vcpu of a pool; called by shared_run.S. */
+void vmx_pool_exit(struct cpu *cpu, uint32_t reason);
+
+/* Before the guest of a pool is entered: its turn ends at `at` (counter) at the latest. */
+void vmm_limit(uint64_t at);
+
 static inline uint64_t *vmm_rax(struct cpu *cpu)
 {
     return &cpu->reg[RAX];

@@ -51,6 +51,7 @@
 #define VMCS_PAT               0x2804u
 #define VMCS_EFER              0x2806u
 #define VMCS_ACTIVITY          0x4826u
+#define VMCS_TIMER             0x482eu
 #define VMCS_SYSENTER_CS       0x482au
 #define VMCS_CR0               0x6800u
 #define VMCS_CR3               0x6802u
@@ -83,8 +84,14 @@ enum segment { SEGMENT_ES = 0, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, S
                SEGMENT_GDTR, SEGMENT_IDTR };
 #define SEGMENT_LONG  (1u << 13)     /* of the access rights (SDM 3 table 25-2) */
 
+#define PIN_INTERRUPT         (1u << 0)
 #define PIN_NMI               (1u << 3)
 #define PIN_VIRTUAL_NMI       (1u << 5)
+#define PIN_TIMER             (1u << 6)
+#define PROCESSOR_WINDOW      (1u << 2)
+#define PROCESSOR_HLT         (1u << 7)
+#define PROCESSOR_CR8_LOAD    (1u << 19)
+#define PROCESSOR_CR8_STORE   (1u << 20)
 #define PROCESSOR_MWAIT       (1u << 10)
 #define PROCESSOR_NMI_WINDOW  (1u << 22)
 #define PROCESSOR_IO_BITMAPS  (1u << 25)
@@ -127,10 +134,16 @@ uint32_t vmx_controls(uint32_t wanted, uint32_t msr);
 #define MSR_VMX_EXIT         0x48fu
 #define MSR_VMX_ENTRY        0x490u
 #define MSR_VMX_PROCESSOR_2  0x48bu
+#define MSR_VMX_MISC         0x485u
 
+#define PIN_CONTROLS        (PIN_NMI | PIN_VIRTUAL_NMI)
 #define PROCESSOR_CONTROLS  (PROCESSOR_MWAIT | PROCESSOR_IO_BITMAPS | PROCESSOR_MSR_BITMAPS | PROCESSOR_MONITOR | \
                              PROCESSOR_SECOND)
 #define ENTRY_CONTROLS      (ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
+
+/* On this core, with a page of its own; a VMCS for the vcpu, current from now on, whose exits go to `landing`. */
+void vmx_turn_on(uint64_t region);
+void vmx_begin(struct cpu *cpu, const uint8_t *landing);
 
 /* Delivers an event at the next entry, with what an exit said of it. */
 void vmx_deliver(uint32_t event, uint64_t error);

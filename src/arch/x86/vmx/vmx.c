@@ -21,7 +21,6 @@
                               UINT64_C(1) << 16 /* 2 MiB */ | UINT64_C(1) << 17 /* 1 GiB */)
 #define EPT_FLUSHING         (UINT64_C(1) << 20 | UINT64_C(1) << 25 | UINT64_C(1) << 32 | UINT64_C(1) << 41)
 
-#define PIN_CONTROLS       (PIN_NMI | PIN_VIRTUAL_NMI)
 #define SECOND_CONTROLS    (SECOND_EPT | SECOND_VPID | SECOND_UNRESTRICTED)
 #define SECOND_IF_ANY      (SECOND_RDTSCP | SECOND_INVPCID | SECOND_XSAVES)
 #define EXIT_CONTROLS      (EXIT_SAVE_DEBUG | EXIT_LONG_MODE | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | \
@@ -82,16 +81,19 @@ uint32_t vmx_controls(uint32_t wanted, uint32_t msr)
     return (wanted | (uint32_t)allowed) & (uint32_t)(allowed >> 32);
 }
 
-/* The two regions begin with the revision of the CPU's format (SDM 3 25.2, 25.11.5). */
-static void turn_on(uint64_t region, uint64_t vmcs)
+/* A region begins with the revision of the CPU's format (SDM 3 25.2, 25.11.5). */
+static void stamp(uint64_t region)
 {
-    uint64_t revision = rdmsr(MSR_VMX_BASIC) & BASIC_REVISION;
+    *(volatile uint32_t *)(uintptr_t)region = (uint32_t)(rdmsr(MSR_VMX_BASIC) & BASIC_REVISION);
+}
 
-    *(volatile uint32_t *)(uintptr_t)region = (uint32_t)revision;
-    *(volatile uint32_t *)(uintptr_t)vmcs = (uint32_t)revision;
+void vmx_turn_on(uint64_t region)
+{
+    bool xsave = (cpuid(1, 0).reg[2] & LEAF_1_XSAVE) != 0;  /* XSETBV is carried out here */
+
+    write_cr4(read_cr4() | rdmsr(MSR_VMX_CR4_FIXED0) | (xsave ? CR4_OSXSAVE : 0));
+    stamp(region);
     __asm__ volatile("vmxon %0" : : "m"(region) : "cc", "memory");
-    __asm__ volatile("vmclear %0" : : "m"(vmcs) : "cc", "memory");
-    __asm__ volatile("vmptrld %0" : : "m"(vmcs) : "cc", "memory");
 }
 
 static void write_controls(const struct layout_partition *config)
@@ -147,16 +149,22 @@ static void write_host(const struct cpu *cpu)
     vmcs_write(VMCS_HOST_PAT, rdmsr(MSR_PAT));
     vmcs_write(VMCS_HOST_EFER, rdmsr(MSR_EFER));
     vmcs_write(VMCS_HOST_RSP, (uintptr_t)cpu);
-    vmcs_write(VMCS_HOST_RIP, (uintptr_t)vmx_landing);
+}
+
+void vmx_begin(struct cpu *cpu, const uint8_t *landing)
+{
+    uint64_t vmcs = layout.cpus[cpu->vcpu.cpu].vmm.raw + HV_PAGE_SIZE;
+
+    stamp(vmcs);
+    __asm__ volatile("vmclear %0" : : "m"(vmcs) : "cc", "memory");
+    __asm__ volatile("vmptrld %0" : : "m"(vmcs) : "cc", "memory");
+    write_controls(cpu->vcpu.config);
+    write_host(cpu);
+    vmcs_write(VMCS_HOST_RIP, (uintptr_t)landing);
 }
 
 void vmm_init(struct cpu *cpu)
 {
-    uint64_t pages = layout.cpus[cpu->vcpu.cpu].vmm.raw;
-    bool xsave = (cpuid(1, 0).reg[2] & LEAF_1_XSAVE) != 0;  /* XSETBV is carried out here */
-
-    write_cr4(read_cr4() | rdmsr(MSR_VMX_CR4_FIXED0) | (xsave ? CR4_OSXSAVE : 0));
-    turn_on(pages, pages + HV_PAGE_SIZE);
-    write_controls(cpu->vcpu.config);
-    write_host(cpu);
+    vmx_turn_on(layout.cpus[cpu->vcpu.cpu].vmm.raw);
+    vmx_begin(cpu, vmx_landing);
 }
