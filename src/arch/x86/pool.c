@@ -310,12 +310,14 @@ void pool_vector(uint32_t vector)
     wrmsr(MSR_X2APIC_EOI, 0);
 }
 
-/* What interrupts have left to be done. */
+/* What interrupts have left to be done: input, and what a kick may be about. */
 static void serve(struct cpu *core)
 {
     if (core->console) {
         core->console = false;
         console_input();
+    }
+    if (layout.console_irq != 0 && core->vcpu.cpu == layout.console_cpu) {
         console_tick();
     }
 }
