@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from configs import guest, hello, system
+from configs import guest, hello, linux, system
 from machine import board_arguments
 
 NO_PANIC = r"^bulkhead\| .*(?:PANIC|panic|halt|has not left)"
@@ -121,3 +121,21 @@ def test_the_guest_may_only_shorten_its_time(build, machine):
     found = one.expect(r"health: half is (\d+) of (\d+)", 10)
     assert found.group(1) == found.group(2)
     one.absent(r"FAULT", 1)
+
+
+def test_linux_and_its_watchdog(build, machine):
+    """Debian's own driver and busybox's daemon: served, nothing happens; the daemon killed, Linux starts afresh and knows why."""
+    lively = linux("[0, 1]", "loglevel=5", on_fault="restart", more="    watchdog: {timeout: 4 s, boot: 60 s}\n")
+    one = machine(qemu(build.text("health-linux", system(lively, hello("[2]", name="other")), "CONFIG_WATCHDOG=y\n")))
+
+    def ask(command, answer):
+        one.send(f"{command}\n", pause=0.01)
+        return one.expect(answer, 20, never=r"FAULT")
+
+    one.expect(r"^linux\| Linux is up: 2 CPUs", 90, never=r"FAULT")
+    ask("cd /sys/class/watchdog/watchdog0; echo $(cat identity timeout bootstatus)", r"^linux\| SBSA Generic Watchdog 4 0")
+    ask("watchdog -F -t 1 /dev/watchdog & sleep 6; echo still $(cat state)", r"^linux\| still active")
+    one.send("kill -9 $!\n", pause=0.01)
+    one.expect(BITTEN.format("linux", 4000000), 20)
+    one.expect(r"^linux\| Linux is up: 2 CPUs", 90)
+    ask("cat /sys/class/watchdog/watchdog0/bootstatus", r"^linux\| 32\b")   # WDIOF_CARDRESET
