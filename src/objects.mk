@@ -66,6 +66,7 @@ obj-$(CONFIG_HEALTH) += core/health.o
 direct-$(CONFIG_ARM64) := arch/arm64/direct.o
 obj-$(CONFIG_HEALTH) += $(direct-y)
 obj-$(CONFIG_WATCHDOG) += core/watchdog.o
+obj-$(CONFIG_MONITOR) += core/monitor.o
 
 # What is needed beside the console's alarm once somebody counts time.
 time-$(CONFIG_ARM64) := arch/arm64/time.o

@@ -91,6 +91,13 @@ void watchdog_set_half(uint32_t counts);
 uint32_t watchdog_status(void);
 void watchdog_refresh(void);
 
+/* ------------------------------------------------------------------ monitor.c: docs/guest-abi.md, Monitor */
+#define MONITOR_CALLS  0xc6000000u
+enum { MONITOR_INFO, MONITOR_NAME, MONITOR_STOP, MONITOR_START, MONITOR_RESTART, MONITOR_EVENT, MONITOR_NORMAL };
+#define MONITOR_SELF   UINT64_MAX
+
+int64_t monitor_call(uint32_t function, uint64_t partition, uint64_t answer[5]);
+
 /* ------------------------------------------------------------------ trap.c */
 /* Runs call(argument); false if it met a synchronous exception, which last_trap then describes. */
 bool trap_try(void (*call)(uint64_t), uint64_t argument);

@@ -33,9 +33,53 @@ static void set_time(uint64_t ms)
     print("health: half is %lu of %lu\n", watchdog_half(), wanted);
 }
 
+/* ------------------------------------------------------------------ as a monitor */
+
+static void list(void)
+{
+    static const char *const states[] = { "idle", "cold-start", "warm-start", "normal" };
+    static const char *const causes[] = { "power-on", "itself", "fault", "monitor" };
+    uint64_t info[5], name[5] = { 0 };
+
+    for (uint64_t i = 0; monitor_call(MONITOR_INFO, i, info) == 0; i++) {
+        monitor_call(MONITOR_NAME, i, name);
+        print("health: partition %lu %s is %s by %s, starts %lu, after faults %lu\n", i, (const char *)name,
+              states[info[0] & 3], causes[info[0] >> 8 & 3], info[1], info[2]);
+    }
+    print("health: that is all\n");
+}
+
+static void events(void)
+{
+    static const char *const kinds[] = { "?", "started", "stopped", "fault", "watchdog", "limit" };
+    uint64_t one[5];
+
+    while (monitor_call(MONITOR_EVENT, 0, one) == 0) {
+        print("health: event %s of %lu vcpu %lu, address 0x%lx, pc 0x%lx, lost %lu\n", kinds[(one[0] & 0xff) % 6],
+              one[0] >> 8 & 0xff, one[0] >> 16 & 0xff, one[2], one[3], one[4]);
+    }
+    print("health: no more events\n");
+}
+
+/* "call FUNCTION PARTITION": the result alone. */
+static void call(const char *line)
+{
+    const char *rest;
+    uint64_t answer[5], function = str_number(line, &rest);
+    uint64_t partition = str_number(*rest == ' ' ? rest + 1 : rest, NULL);
+
+    print("health: call %lu %lu gives %ld\n", function, partition, monitor_call((uint32_t)function, partition, answer));
+}
+
 static void run_command(const char *line)
 {
-    if (str_equal(line, "starve")) {
+    if (str_equal(line, "list")) {
+        list();
+    } else if (str_equal(line, "events")) {
+        events();
+    } else if (str_prefix(line, "call ")) {
+        call(line + 5);
+    } else if (str_equal(line, "starve")) {
         served = false;
         print("health: serves its watchdog no more\n");
     } else if (str_equal(line, "serve")) {
@@ -57,7 +101,7 @@ static void run_command(const char *line)
     } else if (str_equal(line, "reboot")) {
         power_reset();
     } else if (*line != '\0') {
-        print("health: starve | serve | time MS | spin | sleep | suspend | faults | fault | reboot\n");
+        print("health: starve | serve | time MS | spin | sleep | suspend | faults | fault | reboot | list | events | call F P\n");
     }
 }
 

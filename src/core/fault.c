@@ -4,6 +4,7 @@
 #include <hv/console.h>
 #include <hv/features.h>
 #include <hv/fault.h>
+#include <hv/monitor.h>
 
 /* The innermost device of the board that covers the address (devices are sorted by base), or NULL. */
 static const struct layout_device *device_at(uint64_t address)
@@ -63,6 +64,9 @@ void fault_report(struct vcpu *vcpu, const struct fault *fault)
         report_owner(vcpu, fault->address.raw);
     }
     fault_say_policy(config);
+    if (HV_MONITOR) {
+        monitor_event(config, EVENT_FAULT, vcpu->index, fault->has_address ? fault->address.raw : UINT64_MAX, fault->pc);
+    }
     if (config->on_fault == LAYOUT_FAULT_RESET_BOARD) {
         arch_board_reset();
         print("  the firmware refused to reset the board; %s is stopped\n", config->name);

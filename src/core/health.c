@@ -5,6 +5,7 @@
 #include <hv/fault.h>
 #include <hv/features.h>
 #include <hv/health.h>
+#include <hv/monitor.h>
 #include <hv/watchdog.h>
 
 #define NS_PER_US  UINT64_C(1000)
@@ -53,8 +54,11 @@ static bool may_restart(const struct layout_partition *config)
     }
     found = recent(config, past, now);
     if (found >= limit) {
-        print("%s: %u restarts in the last %lu ms are the most that system.yaml:%u allows\n", config->name, found,
-              config->restart_window_ns / NS_PER_MS, config->yaml_line);
+        print("%s: restarts in the last %lu ms: %u, the most that system.yaml:%u allows\n", config->name,
+              config->restart_window_ns / NS_PER_MS, found, config->yaml_line);
+        if (HV_MONITOR) {
+            monitor_event(config, EVENT_LIMIT, 0, 0, 0);
+        }
         return false;
     }
     remember(past, limit, now);
@@ -71,6 +75,9 @@ static void report_watchdog(const struct layout_partition *config)
     print("FAULT %s: its watchdog (system.yaml:%u) was not refreshed for %lu us, vcpu 0 was at pc 0x%lx\n", config->name,
           config->yaml_line, watchdog_time_ns(config) / NS_PER_US, arch_guest_pc(vcpu));
     fault_say_policy(config);
+    if (HV_MONITOR) {
+        monitor_event(config, EVENT_WATCHDOG, 0, 0, arch_guest_pc(vcpu));
+    }
 }
 
 static uint32_t policy_of(const struct layout_partition *config)
@@ -82,7 +89,7 @@ uint32_t health_decide(const struct layout_partition *config, uint32_t request)
 {
     uint32_t policy;
 
-    if (request == REQUEST_START) {
+    if (request == REQUEST_START) {  /* by a monitor, who has seen what there was */
         restarts[partition_index(config)] = (struct restarts){ 0 };
     }
     if (HV_WATCHDOG && request == REQUEST_WATCHDOG) {

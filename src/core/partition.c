@@ -4,6 +4,7 @@
 #include <hv/console.h>
 #include <hv/features.h>
 #include <hv/health.h>
+#include <hv/monitor.h>
 #include <hv/partition.h>
 #include <hv/vuart.h>
 #include <hv/watchdog.h>
@@ -99,11 +100,15 @@ static void partition_load(const struct layout_partition *config, const struct p
     arch_loader_close();
 }
 
-static void partition_start(struct vcpu *vcpu)
+static void partition_start(struct vcpu *vcpu, uint32_t why)
 {
     const struct layout_partition *config = vcpu->config;
     struct partition *partition = vcpu->partition;
 
+    if (HV_MONITOR) {
+        __atomic_store_n(&partition->run, PARTITION_RUNNING, __ATOMIC_RELEASE);
+        monitor_started(config, why);
+    }
     partition_load(config, partition);
     arch_partition_reset(config);
     if (config->vuart.intid != 0) {
@@ -136,21 +141,22 @@ static void board_off_if_all_are(void)
     arch_board_off();
 }
 
-static void partition_carry_out(struct vcpu *vcpu, uint32_t request)
+static void partition_carry_out(struct vcpu *vcpu, uint32_t why)
 {
     struct partition *partition = vcpu->partition;
+    uint32_t request = why;
 
     if (HV_WATCHDOG) {
         watchdog_stop(vcpu->config);
     }
     if (HV_HEALTH) {
-        request = health_decide(vcpu->config, request);
+        request = health_decide(vcpu->config, why);
     }
     if (request == REQUEST_START || request == REQUEST_RESTART) {
         if (request == REQUEST_RESTART) {
             print("%s restarts\n", vcpu->config->name);
         }
-        partition_start(vcpu);
+        partition_start(vcpu, why);
         return;
     }
     if (HV_HEALTH) {
@@ -162,6 +168,9 @@ static void partition_carry_out(struct vcpu *vcpu, uint32_t request)
     print("%s is %s\n", vcpu->config->name, request == REQUEST_OFF ? "off" : "stopped");
     __atomic_store_n(&partition->run, request == REQUEST_OFF ? PARTITION_OFF : PARTITION_STOPPED, __ATOMIC_RELEASE);
     __atomic_store_n(&partition->halted_count, 0u, __ATOMIC_RELAXED);
+    if (HV_MONITOR) {
+        monitor_stopped(vcpu->config);
+    }
     __atomic_store_n(&partition->request, REQUEST_NONE, __ATOMIC_RELEASE);
     board_off_if_all_are();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Watchdogs of partitions: see hv/watchdog.h. All times are counts of arch_counter(). */
 #include <hv/arch.h>
-#include <hv/console.h>
+#include <hv/monitor.h>
 #include <hv/partition.h>
 #include <hv/watchdog.h>
 
@@ -74,6 +74,9 @@ static void refresh(const struct layout_partition *config, struct watchdog *dog)
 {
     if ((dog->status & WCS_WS0) != 0) {
         arch_set_pending(config->watchdog_intid, false);
+    }
+    if (HV_MONITOR && !dog->served) {
+        monitor_normal(config);
     }
     dog->served = true;
     dog->status = 0;

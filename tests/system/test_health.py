@@ -35,7 +35,7 @@ def test_restarts_are_limited(build, machine):
     one.expect(r"^bulkhead\| bad restarts", 10)
     one.expect(r"^bad\| health: up", 10)
     one.send("fault\r", pause=0.01)
-    one.expect(r"^bulkhead\| bad: 2 restarts in the last 60000 ms are the most that system.yaml:\d+ allows", 10)
+    one.expect(r"^bulkhead\| bad: restarts in the last 60000 ms: 2, the most that system.yaml:\d+ allows", 10)
     one.expect(r"^bulkhead\| bad is stopped", 10)
     one.expect(r"^other\| tick \d+", 10)
     one.absent(r"^bad\| health: up", 2)
@@ -139,3 +139,112 @@ def test_linux_and_its_watchdog(build, machine):
     one.expect(BITTEN.format("linux", 4000000), 20)
     one.expect(r"^linux\| Linux is up: 2 CPUs", 90)
     ask("cat /sys/class/watchdog/watchdog0/bootstatus", r"^linux\| 32\b")   # WDIOF_CARDRESET
+
+
+# ---------------------------------------------------------------- monitors
+
+def monitored(build, interrupts="virtual"):
+    return build.text(f"health-monitor-{interrupts}", system(
+        guest("mon", "health", "[0]", more="    monitor: true\n"),
+        guest("dog", "health", "[1]", on_fault="{restart: {times: 1, within: 60 s}}", more="    watchdog: {timeout: 300 ms, boot: 3 s}\n"),
+        guest("far", "health", "[2]", interrupts, on_fault="restart")), "CONFIG_WATCHDOG=y\nCONFIG_MONITOR=y\n")
+
+
+def call(one, function, partition, result):
+    one.send(f"call {function} {partition}\r", pause=0.01)
+    one.expect(rf"health: call {function} {partition} gives {result}$", 10, never=NO_PANIC)
+
+
+INFO, STOP, START, RESTART, EVENT, NORMAL = 0, 2, 3, 4, 5, 6
+DONE, NOT_SUPPORTED, NOT_REQUIRED, INVALID = 0, -1, -2, -3
+
+
+@pytest.mark.parametrize("interrupts", ("virtual", "direct"))
+def test_a_monitor_stops_and_starts_others(build, machine, interrupts):
+    one = machine(qemu(monitored(build, interrupts)))
+    for name in ("mon", "dog", "far"):
+        one.ports[0].position = 0
+        one.expect(rf"^{name}\| health: up", 30, never=NO_PANIC)
+    call(one, STOP, 2, DONE)
+    one.ports[0].position = 0
+    one.expect(r"^bulkhead\| far is stopped", 10)
+    one.send("list\r", pause=0.01)
+    one.expect(r"partition 0 mon is cold-start by power-on, starts 1", 10)
+    one.expect(r"partition 1 dog is normal by power-on, starts 1", 5)          # it serves its watchdog
+    one.expect(r"partition 2 far is idle by power-on, starts 1, after faults 0", 5)
+    call(one, STOP, 2, NOT_REQUIRED)
+    call(one, RESTART, 2, NOT_REQUIRED)
+    here = one.ports[0].position
+    call(one, START, 2, DONE)
+    one.ports[0].position = here
+    one.expect(r"^bulkhead\| far is started by a monitor", 10)
+    one.expect(r"^far\| health: up", 10)
+    for way in ("spin", "sleep", "suspend", "faults"):     # wherever it is, it can be had back
+        focus(one, 3, "far")
+        one.send(f"{way}\r", pause=0.01)
+        one.expect(rf"^far\| {way}", 10)
+        focus(one, 1, "mon")
+        here = one.ports[0].position
+        call(one, RESTART, 2, DONE)
+        one.ports[0].position = here
+        one.expect(r"^far\| health: up", 10, never=NO_PANIC)
+    one.send("list\r", pause=0.01)
+    one.expect(r"partition 2 far is warm-start by monitor, starts 6, after faults 0", 10)
+
+
+def test_a_monitor_reads_what_happened(build, machine):
+    one = machine(qemu(monitored(build)))
+    one.expect(r"^dog\| health: up", 30)
+    focus(one, 2, "dog")
+    one.send("fault\r", pause=0.01)
+    one.expect(r"^dog\| health: up", 10)
+    one.absent(r"FAULT", 1)                                # its watchdog is served by now
+    one.send("starve\r", pause=0.01)
+    one.expect(r"^bulkhead\| dog is stopped", 10)
+    focus(one, 1, "mon")
+    one.send("events\r", pause=0.01)
+    for text in (r"fault of 1 vcpu 0, address 0x10, pc 0x4\w+, lost 0", r"started of 1 ", r"watchdog of 1 .* pc 0x4\w+", r"limit of 1 ",
+                 r"stopped of 1 "):
+        one.expect(f"health: event {text}", 10)
+    one.expect(r"health: no more events", 10)
+    call(one, START, 1, DONE)                              # and with a clean record
+    one.ports[0].position = 0
+    one.expect(r"^bulkhead\| dog is started by a monitor", 10)
+    one.expect(r"^dog\| health: up", 10)
+    focus(one, 2, "dog")
+    one.send("fault\r", pause=0.01)
+    one.expect(r"dog: restart 1 of at most 1", 10)
+
+
+def test_everybody_else_is_refused(build, machine):
+    one = machine(qemu(monitored(build)))
+    one.expect(r"^mon\| health: up", 30)
+    for partition in (0, 3, 0xffffffff, 1 << 63):
+        call(one, STOP, partition, INVALID)
+        call(one, RESTART, partition, INVALID)
+    call(one, 7, 1, NOT_SUPPORTED)
+    call(one, 0xffff, 1, NOT_SUPPORTED)
+    focus(one, 3, "far")
+    for function, partition in ((INFO, 1), (1, 1), (STOP, 1), (START, 1), (RESTART, 1), (EVENT, 0), (STOP, 2)):
+        call(one, function, partition, NOT_SUPPORTED)
+    call(one, INFO, 2, DONE)
+    call(one, NORMAL, 0, DONE)                             # of itself
+    focus(one, 1, "mon")
+    one.send("list\r", pause=0.01)
+    one.expect(r"partition 0 mon is cold-start", 10)
+    one.expect(r"partition 2 far is normal by power-on", 10)
+
+
+def test_events_that_nobody_reads_are_counted(build, machine):
+    """The ring holds 64; a partition that restarts for ever makes more."""
+    one = machine(qemu(monitored(build)))
+    one.expect(r"^far\| health: up", 30)
+    focus(one, 3, "far")
+    for _ in range(40):
+        one.send("fault\r", pause=0.01)
+        one.expect(r"^far\| health: up", 10)
+    focus(one, 1, "mon")
+    one.send("events\r", pause=0.01)
+    found = one.expect(r"health: event \w+ of 2 .* lost (\d+)", 10)
+    assert int(found.group(1)) >= 83 - 64
+    one.expect(r"health: no more events", 10)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PSCI 1.1 for partitions: each sees its own vcpus only; off and reset act on the partition. */
 #include <hv/arch.h>
+#include <hv/monitor.h>
 #include <hv/partition.h>
 
 #include "direct.h"
@@ -97,6 +98,27 @@ static void system_call(struct cpu *cpu, enum partition_request request)
     vcpu_wait(&cpu->vcpu);
 }
 
+/* Whose calls of SMCCC's range for hypervisors these are: 2ec5b9b4-6d0e-4f4c-9ac0-7d5b1f6a8e13. */
+static inline void hypervisor_uid(uint64_t *x)
+{
+    x[0] = 0x2ec5b9b4u;
+    x[1] = 0x4f4c6d0eu;
+    x[2] = 0x5b7dc09au;
+    x[3] = 0x138e6a1fu;
+}
+
+static inline void call_monitor(struct cpu *cpu, uint64_t function)
+{
+    struct monitor_answer answer = { { 0 } };
+
+    cpu->x[0] = monitor_call(&cpu->vcpu, function, cpu->x[1], &answer);
+    if (cpu->x[0] == MONITOR_SUCCESS) {
+        for (uint32_t i = 0; i < ARRAY_COUNT(answer.value); i++) {
+            cpu->x[1u + i] = answer.value[i];
+        }
+    }
+}
+
 void psci_call(struct cpu *cpu)
 {
     uint64_t *x = cpu->x;
@@ -147,7 +169,13 @@ void psci_call(struct cpu *cpu)
                                                                                          : PSCI_NOT_SUPPORTED;
         break;
     default:
-        x[0] = PSCI_NOT_SUPPORTED;
+        if (HV_MONITOR && function == HYPERVISOR_UID) {
+            hypervisor_uid(x);
+        } else if (HV_MONITOR && (function & 0xffff0000u) == MONITOR_CALLS) {
+            call_monitor(cpu, function & 0xffffu);
+        } else {
+            x[0] = PSCI_NOT_SUPPORTED;
+        }
         break;
     }
 }

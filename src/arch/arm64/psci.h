@@ -19,6 +19,7 @@
 #define PSCI_SYSTEM_RESET2     0x84000012u
 #define SMCCC_VERSION          0x80000000u
 #define SMCCC_ARCH_FEATURES    0x80000001u
+#define HYPERVISOR_UID         0x8600ff01u  /* DEN 0028 6.2 */
 #define SMC64                  0x40000000u
 
 #define PSCI_SUCCESS            UINT64_C(0)
