@@ -10,6 +10,7 @@
 #include <hv/watchdog.h>
 
 #define REQUEST_BITS   8u  /* of partition.request: enum partition_request; its number stands above */
+#define PIECE          UINT64_C(0x100000)  /* that is loaded at once where there are watchdogs */
 #define HALT_LIMIT_NS  UINT64_C(1000000000)  /* a core that has not left its guest by then is named */
 
 static struct partition partitions[LAYOUT_MAX_PARTITIONS];
@@ -80,22 +81,51 @@ void partition_request(const struct layout_partition *config, enum partition_req
     }
 }
 
-/* RAM as at the first start: zeros (not at the first start itself, where nobody has written yet), images. */
-static void partition_load(const struct layout_partition *config, const struct partition *partition)
+/* Loading takes long: in between, a core that looks at watchdogs does. One of a pool has the others' look late. */
+static void look_meanwhile(const struct vcpu *vcpu)
 {
+    if (vcpu->cpu < layout.cpu_count) {
+        watchdog_tick(vcpu->cpu);
+    }
+}
+
+static void zero(const struct vcpu *vcpu, uint64_t target, uint64_t size)
+{
+    for (; HV_WATCHDOG && size > PIECE; target += PIECE, size -= PIECE) {
+        arch_zero(target, PIECE);
+        look_meanwhile(vcpu);
+    }
+    arch_zero(target, size);
+}
+
+static void copy(const struct vcpu *vcpu, uint64_t target, const uint8_t *source, uint64_t size)
+{
+    for (; HV_WATCHDOG && size > PIECE; target += PIECE, source += PIECE, size -= PIECE) {
+        arch_copy(target, source, PIECE);
+        look_meanwhile(vcpu);
+    }
+    arch_copy(target, source, size);
+}
+
+/* RAM as at the first start: zeros (not at the first start itself, where nobody has written yet), images. */
+static void partition_load(const struct vcpu *vcpu)
+{
+    const struct layout_partition *config = vcpu->config;
+    const struct partition *partition = vcpu->partition;
+
     arch_loader_open(config);
     if (partition->start_count != 0) {
         if (HV_HEALTH) {
             health_reset_devices(config);  /* before its RAM is somebody's again: one may do DMA */
         }
         for (uint32_t i = 0; i < config->memory_count; i++) {
-            arch_zero(config->memory[i].pa.raw, config->memory[i].size);
+            zero(vcpu, config->memory[i].pa.raw, config->memory[i].size);
         }
     }
     for (uint32_t i = 0; i < config->image_count; i++) {
         const struct layout_image *image = &config->images[i];
 
-        arch_copy(image->target.raw, image->source, image->size);
+        copy(vcpu, image->target.raw, image->source, image->size);
     }
     arch_loader_close();
 }
@@ -109,7 +139,7 @@ static void partition_start(struct vcpu *vcpu, uint32_t why)
         __atomic_store_n(&partition->run, PARTITION_RUNNING, __ATOMIC_RELEASE);
         monitor_started(config, why);
     }
-    partition_load(config, partition);
+    partition_load(vcpu);
     arch_partition_reset(config);
     if (config->vuart.intid != 0) {
         vuart_reset(partition_index(config));
