@@ -70,18 +70,29 @@ uint32_t memory_access(struct cpu *cpu, ipa_t address, uint64_t error)
 
 /* ---------------------------------------------------------------- ports */
 
-/* The first port that belongs to somebody else is named, once a start of a vcpu; it stays without effect. */
-static void report_port(struct cpu *cpu, uint16_t port)
+/* Of each partition, since its start: a foreign port has been named on the console; atomic. */
+static uint32_t port_reported[LAYOUT_MAX_PARTITIONS];
+
+void ports_reset(const struct layout_partition *config)
 {
+    __atomic_store_n(&port_reported[partition_index(config)], 0u, __ATOMIC_RELAXED);
+}
+
+/* The first port that belongs to somebody else is named, once a start; it stays without effect. */
+static void report_port(const struct layout_partition *config, uint16_t port)
+{
+    uint32_t *reported = &port_reported[partition_index(config)];
     uint64_t address = LAYOUT_PORTS + port;
 
-    for (uint32_t i = 0; i < layout.device_count && !cpu->port_reported; i++) {
+    if (__atomic_load_n(reported, __ATOMIC_RELAXED) != 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < layout.device_count; i++) {
         const struct layout_device *device = &layout.devices[i];
 
-        if (address - device->base.raw < device->size) {
-            cpu->port_reported = true;
-            print("%s: port 0x%lx is %s, which it does not own: reads give ones, writes nothing\n",
-                  cpu->vcpu.config->name, (uint64_t)port, device->name);
+        if (address - device->base.raw < device->size && __atomic_exchange_n(reported, 1u, __ATOMIC_RELAXED) == 0) {
+            print("%s: port 0x%lx is %s, which it does not own: reads give ones, writes nothing\n", config->name,
+                  (uint64_t)port, device->name);
         }
     }
 }
@@ -96,7 +107,7 @@ static uint32_t port_in(struct cpu *cpu, uint16_t port, uint32_t size)
     if (port == PORT_RESET || port == PORT_SLEEP_CONTROL || port == PORT_SLEEP_STATUS) {
         return 0;
     }
-    report_port(cpu, port);
+    report_port(cpu->vcpu.config, port);
     return UINT32_MAX;
 }
 
@@ -115,7 +126,7 @@ static void port_out(struct cpu *cpu, uint16_t port, uint32_t size, uint32_t val
             partition_request(config, REQUEST_OFF);
         }
     } else if (port != PORT_SLEEP_STATUS) {
-        report_port(cpu, port);
+        report_port(cpu->vcpu.config, port);
     }
 }
 

@@ -41,6 +41,7 @@ void arch_partition_withdraw(const struct layout_partition *config)
 void arch_partition_reset(const struct layout_partition *config)
 {
     ioapic_reset(config);
+    ports_reset(config);
 }
 
 void arch_vcpu_reset(struct vcpu *vcpu)
@@ -56,7 +57,6 @@ void arch_vcpu_reset(struct vcpu *vcpu)
     }
     cpu->guest_nmi = 0;
     cpu->nmi_blocked = false;
-    cpu->port_reported = false;
     vmm_reset(cpu);
     if (is_shared(cpu)) {
         pool_reset(cpu);

@@ -31,7 +31,6 @@ struct cpu {
     uint32_t guest_nmi;      /* an NMI waits for the guest, atomic */
     uint32_t guest_init;     /* an INIT waits for the guest, atomic */
     bool     nmi_blocked;    /* the guest has not returned from its NMI */
-    bool     port_reported;  /* since this vcpu started: a foreign port has been named on the console */
     uint64_t entry_time;     /* for vmm/: free */
 
     struct shared *shared;   /* of a vcpu of a pool; else NULL */

@@ -22,6 +22,9 @@ void exit_fault(struct cpu *cpu, const char *what, uint64_t syndrome);
 /* An access to an I/O port of `size` bytes (1, 2, 4). False: it was a fault, the instruction is not passed. */
 bool port_access(struct cpu *cpu, uint16_t port, uint32_t size, bool in, bool string);
 
+/* The partition starts or ends: its next touch of a foreign port is worth a line on the console again. */
+void ports_reset(const struct layout_partition *config);
+
 /* An access to memory that is not mapped; error: as of a page fault. Length of the emulated instruction, or 0. */
 #define ACCESS_WRITE  (UINT64_C(1) << 1)
 #define ACCESS_FETCH  (UINT64_C(1) << 4)
