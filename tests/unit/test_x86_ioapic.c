@@ -230,7 +230,7 @@ static void partitions_have_an_index_of_their_own(void **state)
 static void lines_of_the_hypervisor(void **state)
 {
     (void)state;
-    ioapic_route_nmi(UART_LINE, 19);
+    ioapic_route(UART_LINE, 19, IOAPIC_NMI);
     assert_line(UART_LINE, 19, 0x400);
     program(LINUX, UART_LINE, 0, 0x41);
     program(FLIGHT, UART_LINE, 2, 0x41);
