@@ -244,7 +244,7 @@ static void a_restart_masks_the_partitions_lines_only(void **state)
     program(LINUX, OTHER, 1, 0x32);
     program(LINUX, VUART_LINE, 1, 0x33);
     program(FLIGHT, 11, 2, 0x34);
-    ioapic_route_nmi(UART_LINE, 0);
+    ioapic_route(UART_LINE, 0, IOAPIC_NMI);
     arch_partition_reset(&board_partitions[LINUX]);
     assert_line(OWN, 0, MASKED);
     assert_line(OTHER, 0, MASKED);
