@@ -17,6 +17,7 @@
  *   tolerance=          nanoseconds that each period may give less, and each stop may last longer
  *   noise=              nanoseconds: a shorter stop counts as having run
  *   edges=              notes so many stops by the board's clock and prints them, to be compared with others'
+ *   restart=1           restarts its partition at once, over and over
  *   load=1              only burns, for others to measure against
  *   pace=               only wakes that often: a machine under `-icount` with several cores gives each one turns that end
  *                       with the next timer of any, so that a stop by such a turn is short
@@ -297,6 +298,9 @@ static void pace(uint64_t interval)
 int main(uint64_t early)
 {
     (void)early;
+    if (argument("restart=", 0) != 0) {
+        power_reset();
+    }
     read_arguments();
     line_init();
     tick_irq = timer_irq();

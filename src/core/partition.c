@@ -11,6 +11,7 @@
 
 #define REQUEST_BITS   8u  /* of partition.request: enum partition_request; its number stands above */
 #define PIECE          UINT64_C(0x100000)  /* that is loaded at once where there are watchdogs */
+#define POOL_PIECE     UINT64_C(0x1000)    /* in a pool: takes less time than a switch is taken to */
 #define HALT_LIMIT_NS  UINT64_C(1000000000)  /* a core that has not left its guest by then is named */
 
 static struct partition partitions[LAYOUT_MAX_PARTITIONS];
@@ -81,34 +82,48 @@ void partition_request(const struct layout_partition *config, enum partition_req
     }
 }
 
-/* Loading takes long: in between, a core that looks at watchdogs does. One of a pool has the others' look late. */
-static void look_meanwhile(const struct vcpu *vcpu)
+static inline uint64_t piece_of(const struct vcpu *vcpu)
 {
-    if (vcpu->cpu < layout.cpu_count) {
+    return HV_POOLS && vcpu->cpu >= layout.cpu_count ? POOL_PIECE : PIECE;
+}
+
+/*
+ * Loading takes long: in between, a core that looks at watchdogs does. In a pool the other vcpus have their turns, as
+ * loading is this vcpu's own time, and watchdogs are looked at as ever.
+ */
+static void look_meanwhile(struct vcpu *vcpu)
+{
+    if (HV_POOLS && vcpu->cpu >= layout.cpu_count) {
+        arch_wait(vcpu, false);
+    } else if (HV_WATCHDOG) {
         watchdog_tick(vcpu->cpu);
     }
 }
 
-static void zero(const struct vcpu *vcpu, uint64_t target, uint64_t size)
+static void zero(struct vcpu *vcpu, uint64_t target, uint64_t size)
 {
-    for (; HV_WATCHDOG && size > PIECE; target += PIECE, size -= PIECE) {
-        arch_zero(target, PIECE);
+    uint64_t piece = piece_of(vcpu);
+
+    for (; (HV_WATCHDOG || HV_POOLS) && size > piece; target += piece, size -= piece) {
+        arch_zero(target, piece);
         look_meanwhile(vcpu);
     }
     arch_zero(target, size);
 }
 
-static void copy(const struct vcpu *vcpu, uint64_t target, const uint8_t *source, uint64_t size)
+static void copy(struct vcpu *vcpu, uint64_t target, const uint8_t *source, uint64_t size)
 {
-    for (; HV_WATCHDOG && size > PIECE; target += PIECE, source += PIECE, size -= PIECE) {
-        arch_copy(target, source, PIECE);
+    uint64_t piece = piece_of(vcpu);
+
+    for (; (HV_WATCHDOG || HV_POOLS) && size > piece; target += piece, source += piece, size -= piece) {
+        arch_copy(target, source, piece);
         look_meanwhile(vcpu);
     }
     arch_copy(target, source, size);
 }
 
 /* RAM as at the first start: zeros (not at the first start itself, where nobody has written yet), images. */
-static void partition_load(const struct vcpu *vcpu)
+static void partition_load(struct vcpu *vcpu)
 {
     const struct layout_partition *config = vcpu->config;
     const struct partition *partition = vcpu->partition;

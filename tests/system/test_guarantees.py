@@ -6,7 +6,7 @@ same on any host, however busy. What guests are promised leaves out the switches
 """
 from __future__ import annotations
 
-import pytest
+import re
 
 from configs import guest, system
 from machine import board_arguments
@@ -40,6 +40,7 @@ def judged(build, machine, name, pool, *parts, cores=1):
     for part in names:
         one.ports[0].position = 0
         one.expect(rf"^{part}\| burner: .*: KEPT", 120, never=NEVER)
+    return one
 
 
 def test_extra_time(build, machine):
@@ -80,6 +81,20 @@ def test_any_core(build, machine):
     judged(build, machine, "global", "{cpus: [0, 1], placement: global}",
            *(burner(name, 2000, period, arguments="noise=15000") for name, period in
              (("one", 5000), ("two", 7000), ("three", 10000))), pace, cores=3)
+
+
+def test_neighbour_restarts(build, machine):
+    """Filling a partition's memory is its own time: 16 MiB are zeroed again and again."""
+    phoenix = """
+  phoenix:
+    cpus: {pool: shared, budget: 2 ms, period: 10 ms, extra-time: true}
+    on-fault: restart
+    memory: 16 MiB
+    linux: {kernel: guests/burner.bin, bootargs: "restart=1"}
+    console: vuart
+"""
+    one = judged(build, machine, "restarts", "{cpus: [0]}", burner("tiny", 40, 250), burner("steady", 1000, 4000), phoenix)
+    assert len(re.findall(r"^bulkhead\| phoenix restarts", one.ports[0].text, re.MULTILINE)) > 20
 
 
 def test_windows(build, machine):

@@ -148,6 +148,9 @@ void arch_vcpu_reset(struct vcpu *vcpu)
 void arch_partition_reset(const struct layout_partition *config)
 {
     vgic_reset(config);
+    if (HV_POOLS) {
+        pool_forget(config);
+    }
     arch_partition_restore(config);
 }
 
@@ -200,7 +203,7 @@ void arch_wait(struct vcpu *vcpu, bool sleep)
         if (sleep) {
             pool_block(vcpu, UINT64_MAX);
         } else {
-            pool_interrupt(cpu);
+            pool_poll(cpu);
         }
         return;
     }

@@ -14,6 +14,9 @@ void boot_other_core(uint32_t cpu);
 /* This core's EL2 registers, its vcpu and its part of the GIC. */
 void cpu_init(uint32_t cpu);
 
+/* The hypervisor's map on this core: layout.el2_ttbr, or a loader map. */
+void set_el2_root(uint64_t ttbr);
+
 /* The stage-2 root of a withdrawn partition is valid again. */
 void arch_partition_restore(const struct layout_partition *config);
 

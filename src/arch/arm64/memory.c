@@ -7,7 +7,7 @@
 
 #define DESCRIPTOR_VALID  UINT64_C(1)
 
-static void set_el2_root(uint64_t ttbr)
+void set_el2_root(uint64_t ttbr)
 {
     dsb_ish();
     sysreg_write(ttbr0_el2, ttbr);

@@ -10,6 +10,7 @@
 #include <hv/watchdog.h>
 
 #include "gic.h"
+#include "init.h"
 #include "pool.h"
 #include "sysreg.h"
 #include "vgic.h"
@@ -212,10 +213,24 @@ static void go_on_with(struct cpu *next, struct cpu *self)
     let_go(core_of(self));
 }
 
+/* A thread that loads its partition takes its view on that memory with it. */
+static HV_COLD void leave_loader(uint32_t core, uint32_t next)
+{
+    uint64_t map = sysreg_read(ttbr0_el2);
+
+    arch_loader_close();
+    arch_to_next(core, next);
+    set_el2_root(map);
+}
+
 void arch_to_next(uint32_t core, uint32_t next)
 {
     struct cpu *self = cpu_here(), *home = cpu_at(core), *to = cpu_at(next);
 
+    if (sysreg_read(ttbr0_el2) != layout.el2_ttbr) {
+        leave_loader(core, next);
+        return;
+    }
     save_guest(self, home);
     home->leaving = self;
     /* One that another core has not left yet is for the idle thread to wait for: this one may be awaited there. */
@@ -329,6 +344,19 @@ static void guest_interrupt(struct cpu *cpu, uint32_t intid)
     }
 }
 
+void pool_forget(const struct layout_partition *config)
+{
+    for (uint32_t i = 0; i < config->vcpu_count; i++) {
+        struct cpu *cpu = cpu_at(config->vcpus[i].cpu);
+
+        if (cpu->pooled && __atomic_exchange_n(&cpu->context.spi_word, 0u, __ATOMIC_ACQ_REL) != 0) {
+            for (uint32_t word = 0; word < ARRAY_COUNT(cpu->context.spi); word++) {
+                __atomic_store_n(&cpu->context.spi[word], 0u, __ATOMIC_RELAXED);
+            }
+        }
+    }
+}
+
 /* What was kept, as far as list registers are free. */
 void pool_refill(struct cpu *cpu)
 {
@@ -416,6 +444,13 @@ void pool_interrupt(struct cpu *cpu)
     } while (interrupt_waits());
     pool_schedule();
     refill(cpu);
+}
+
+void pool_poll(struct cpu *cpu)
+{
+    if (interrupt_waits()) {
+        pool_interrupt(cpu);
+    }
 }
 
 void arch_idle(void)

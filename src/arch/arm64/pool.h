@@ -14,6 +14,12 @@ void pool_core_init(uint32_t cpu);
 /* Interrupts of a pool's core while a vcpu runs there; the core may be another's afterwards. */
 void pool_interrupt(struct cpu *cpu);
 
+/* The same for a thread at work in the hypervisor, if there is an interrupt. */
+void pool_poll(struct cpu *cpu);
+
+/* The partition's interrupts have been reset: what was kept for its vcpus is over. */
+void pool_forget(const struct layout_partition *config);
+
 /* Physical interrupts that came while the vcpu did not run go into free list registers. */
 void pool_refill(struct cpu *cpu);
 
