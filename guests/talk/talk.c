@@ -85,6 +85,17 @@ static void show_rings(void)
     }
 }
 
+/* With interrupts masked: whether somebody rang since it was last shown. */
+static bool rung(void)
+{
+    for (uint32_t i = 0; i < end_count; i++) {
+        if (ends[i].rings != ends[i].shown) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether any page of the channel holds something else than zeros. */
 static void show_clean(const struct end *end)
 {
@@ -197,7 +208,9 @@ int main(uint64_t early)
     print("talk: ready\n");
     for (;;) {
         irq_disable();
-        idle();
+        if (!rung()) {
+            idle();               /* wakes for masked interrupts, or lets them in itself */
+        }
         irq_enable();
         show_rings();
         while (console_line(line, sizeof(line))) {

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from . import schedule
-from .model import Mapping, Plan, PlanCpu, PlanPartition, PlanPool, Region
+from .model import Mapping, Plan, PlanChannel, PlanCpu, PlanPartition, PlanPool, Region
 
 FORMAT = 1
 
@@ -29,6 +29,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "cpus": [{"board_index": c.board_index, **_core(plan, c), **_user(plan, c)} for c in plan.cpus],
         **({"pools": [_pool(plan, pool) for pool in plan.pools]} if plan.pools else {}),
         "partitions": [_partition(plan, p) for p in plan.partitions],
+        **({"channels": [_channel(plan, channel) for channel in plan.channels]} if plan.channels else {}),
         "free": [_region(r) for r in plan.free],
         "notes": list(plan.notes),
     }
@@ -64,6 +65,14 @@ def _pool(plan: Plan, pool: PlanPool) -> dict[str, Any]:
     windows = [{**_user(plan, plan.entries[pool.servers[w.server].cpu]), "core": boards[w.core], "start": w.start_ns,
                 "length": w.length_ns} for w in pool.windows]
     return {**out, "frame": pool.spec.frame_ns, "windows": windows}
+
+
+def _channel(plan: Plan, channel: PlanChannel) -> dict[str, Any]:
+    """`interrupt`: by which the others ring; `rings`: what its own doorbell does."""
+    ends = [{"partition": plan.partitions[end.partition].name, "role": end.role,
+             **({"interrupt": end.intid, "rings": list(end.rings)} if channel.doorbell else {})} for end in channel.ends]
+    return {"name": channel.name, "line": channel.spec.span.line, "guest": hex(channel.ipa), "physical": hex(channel.pa),
+            "size": channel.size, "doorbell": hex(channel.doorbell) if channel.doorbell else None, "ends": ends}
 
 
 def _partition(plan: Plan, part: PlanPartition) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from . import schedule_view
 from .model import Plan, PlanPartition, Region
 from .schedule import percent
 from .system_pools import time_text
-from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
-                   memory_rows, owner_name, port_rows, size_text)
+from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, channel_rows, core_id, core_rows, counted, device_rows, grouped,
+                   irq_rows, memory_rows, owner_name, port_rows, size_text)
 
 # Fill colours of partitions, told apart in light and dark and by most colour-blind eyes (after Okabe and Ito).
 FILLS = ("#56b4e9", "#e69f00", "#2fb38a", "#cc79a7", "#8f8ce0", "#d9d04a", "#d5754a", "#7fb86a")
@@ -55,7 +55,7 @@ class Facts:
 
 def html(plan: Plan, facts: Facts = Facts()) -> str:
     body = [_head(plan, facts), _notes(plan), "<h2>Memory</h2>", memory_svg(plan), _memory_table(plan),
-            "<h2>Cores</h2>", cores_svg(plan), _shared(plan), "<h2>Devices and interrupts</h2>", lines_svg(plan), _irq_table(plan),
+            "<h2>Cores</h2>", cores_svg(plan), _shared(plan), _channels(plan), "<h2>Devices and interrupts</h2>", lines_svg(plan), _irq_table(plan),
             _device_table(plan), _port_table(plan), _dropped(plan, facts)]
     title = escape(f"{plan.system.name} on {plan.hardware.name}")
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
@@ -147,7 +147,8 @@ def _guest_columns(plan: Plan, drawn: Sequence[Bar]) -> tuple[list[str], float]:
     shapes: list[str] = []
     top = 26.0
     for part in plan.partitions:
-        views = [(Region(m.ipa, m.size), m.what if m.kind == "device" else "RAM", m.kind == "ram") for m in part.mappings]
+        views = [(Region(m.ipa, m.size), {"ram": "RAM", "channel": f"channel {m.what}"}.get(m.kind, m.what), m.kind == "ram")
+                 for m in part.mappings]
         if part.vuart is not None and not plan.vmm:
             views.append((Region(part.vuart.ipa, 0x1000), "virtual UART", False))
         shapes.append(text(GUEST_X, top + 12, part.name))
@@ -226,6 +227,13 @@ def _shared(plan: Plan) -> str:
 
 
 # ---------------------------------------------------------------- devices and interrupts
+
+def _channels(plan: Plan) -> str:
+    """Who talks to whom."""
+    rows = [[escape(r.name), size_text(r.region.size), _code(f"{r.region.base:#x}"), _code(f"{r.pa:#x}"),
+             _code(f"{r.doorbell:#x}") if r.doorbell else "none", escape(r.members)] for r in channel_rows(plan)]
+    return "<h2>Channels</h2>" + _table(("name", "size", "guest address", "physical", "doorbell", "partitions"), rows) if rows else ""
+
 
 def lines_svg(plan: Plan) -> str:
     """From each owned device by its interrupt to its owner."""

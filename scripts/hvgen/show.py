@@ -6,8 +6,8 @@ import os
 from typing import Iterable, Sequence, TextIO
 
 from .model import Plan
-from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, core_id, core_rows, counted, device_rows, grouped, irq_rows,
-                   memory_rows, owner_name, port_rows, size_text)
+from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, channel_rows, core_id, core_rows, counted, device_rows, grouped,
+                   irq_rows, memory_rows, owner_name, port_rows, size_text)
 
 PLAIN, BOLD, DIM = "\033[0m", "\033[1m", "\033[2m"
 INK = ("\033[36m", "\033[33m", "\033[32m", "\033[35m", "\033[34m", "\033[31m")
@@ -53,7 +53,7 @@ class _Page:
                f"  {counted(len(plan.partitions), 'partition')}, {counted(len(plan.hardware.cpus), 'core')}"
                + (f" ({idle} unused)" if idle else "")
                + f", {size_text(sum(r.size for r in plan.hardware.memory))} of RAM", ""]
-        out += self.memory() + self.cores() + self.partitions() + self.interrupts() + self.devices()
+        out += self.memory() + self.cores() + self.partitions() + self.channels() + self.interrupts() + self.devices()
         if plan.notes:
             out += [self.title("Notes")] + [f"  {note}" for note in plan.notes] + [""]
         return out[:-1]
@@ -68,7 +68,7 @@ class _Page:
     def bar(self, rows: Sequence[MemoryRow]) -> str:
         """All RAM on one line; each piece gets its share, and one place at least."""
         total = sum(r.region.size for r in rows) or 1
-        marks = {FREE: "\u2591" if self.unicode else ".", RESERVED: "\u2592" if self.unicode else "x",
+        marks = {FREE: "\u2591" if self.unicode else ".", RESERVED: "\u2592" if self.unicode else "x", SHARED: "\u2592" if self.unicode else "s",
                  HYPERVISOR: "\u2588" if self.unicode else "H"}
         out = ""
         for r in rows:
@@ -93,6 +93,8 @@ class _Page:
             for m in p.mappings:
                 if m.kind == "device":
                     out.append(f"    {m.ipa:#x}  {size_text(m.size)}  {m.what}")
+                elif m.kind == "channel":
+                    out.append(f"    {m.ipa:#x}  {size_text(m.size)}  channel {m.what}{'' if m.writable else ', read-only'}")
             for region in p.ports:
                 out.append(f"    I/O ports {region.base:#x}-{region.end - 1:#x}")
             if p.vuart is not None and self.plan.vmm:
@@ -100,6 +102,11 @@ class _Page:
             elif p.vuart is not None:
                 out.append(f"    {p.vuart.ipa:#x}  4 KiB  virtual UART, INTID {p.vuart.intid}")
         return out + [""]
+
+    def channels(self) -> list[str]:
+        rows = [(SHARED, (r.name, size_text(r.region.size), f"guest {r.region.base:#x}",
+                          f"doorbell {r.doorbell:#x}" if r.doorbell else "no doorbell", r.members)) for r in channel_rows(self.plan)]
+        return [self.title("Channels")] + self.table(rows, (1,)) + [""] if rows else []
 
     def interrupts(self) -> list[str]:
         rows = [(r.owner, (f"{r.intid}", r.name, "edge" if r.edge else "level", owner_name(self.plan, r.owner), r.what,

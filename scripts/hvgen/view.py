@@ -87,6 +87,7 @@ def memory_rows(plan: Plan) -> list[MemoryRow]:
         rows.append(MemoryRow(Region(plan.trampoline, PAGE), HYPERVISOR, "start of other cores"))
     for part in plan.partitions:
         rows += [MemoryRow(Region(m.pa, m.size), part.index, part.name, m.ipa) for m in part.ram]
+    rows += [MemoryRow(Region(c.pa, c.size), SHARED, f"channel {c.name}", c.ipa) for c in plan.channels]
     taken = merge(r.region for r in rows)
     for region, why in plan.hardware.reserved:
         for bank in plan.hardware.memory:
@@ -97,6 +98,26 @@ def memory_rows(plan: Plan) -> list[MemoryRow]:
                 taken = merge([*taken, Region(base, end - base)])
     rows += [MemoryRow(piece, FREE, "free") for piece in subtract(plan.hardware.memory, taken)]
     return sorted(rows, key=lambda row: row.region)
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    name: str
+    region: Region                     # guest addresses of the memory
+    pa: int
+    doorbell: int                      # guest address, 0: none
+    members: str
+
+
+def channel_rows(plan: Plan) -> list[ChannelRow]:
+    out = []
+    for c in plan.channels:
+        names: dict[str, list[str]] = {}
+        for end in c.ends:
+            names.setdefault(end.role, []).append(plan.partitions[end.partition].name)
+        said = {role: f"{role}{'s' * (role != 'writer' and len(who) > 1)} {', '.join(who)}" for role, who in names.items()}
+        out.append(ChannelRow(c.name, Region(c.ipa, c.size), c.pa, c.doorbell, "; ".join(said.values())))
+    return out
 
 
 def core_rows(plan: Plan) -> list[CoreRow]:
@@ -171,6 +192,10 @@ def irq_rows(plan: Plan) -> list[IrqRow]:
         if part.vuart is not None:
             named.add(part.vuart.intid)
             rows.append(IrqRow(part.vuart.intid, False, "virtual UART", part.index, "made by the hypervisor"))
+        for channel in plan.channels:
+            rung = [end.intid for end in channel.ends if end.partition == part.index and end.intid]
+            rows += [IrqRow(n, True, f"channel {channel.name}", part.index, "rung by the others") for n in rung]
+            named.update(rung)
         rows += [IrqRow(n, False, "", part.index) for n in part.spis if n not in named]
     return sorted(rows, key=lambda row: (row.intid, row.owner))
 

@@ -4,6 +4,7 @@
  * program counter, but pointers inside `layout` hold link addresses and are rebased before use.
  */
 #include <hv/efi.h>
+#include <hv/features.h>
 #include <hv/layout.h>
 #include <hv/message.h>
 
@@ -91,6 +92,11 @@ static HV_STUB void require_layout(struct stub *stub)
         for (uint32_t m = 0; m < partitions[p].memory_count; m++) {
             require(stub, rebase(partitions[p].name), memory[m].pa.raw, memory[m].size);
         }
+    }
+    for (uint32_t i = 0; HV_CHANNELS && i < layout.channel_count; i++) {
+        const struct layout_channel *channels = rebase(layout.channels);
+
+        require(stub, rebase(channels[i].name), channels[i].pa.raw, channels[i].size);
     }
 }
 

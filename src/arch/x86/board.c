@@ -108,4 +108,7 @@ void board_check_devicetree(const void *info, uint64_t id)
             require(&map, part->name, part->memory[m].pa.raw, part->memory[m].size);
         }
     }
+    for (uint32_t i = 0; HV_CHANNELS && i < layout.channel_count; i++) {
+        require(&map, layout.channels[i].name, layout.channels[i].pa.raw, layout.channels[i].size);
+    }
 }
