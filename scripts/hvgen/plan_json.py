@@ -69,8 +69,9 @@ def _pool(plan: Plan, pool: PlanPool) -> dict[str, Any]:
 
 def _channel(plan: Plan, channel: PlanChannel) -> dict[str, Any]:
     """`interrupt`: by which the others ring; `rings`: what its own doorbell does."""
-    ends = [{"partition": plan.partitions[end.partition].name, "role": end.role,
-             **({"interrupt": end.intid, "rings": list(end.rings)} if channel.doorbell else {})} for end in channel.ends]
+    ends: list[dict[str, Any]] = [{"partition": plan.partitions[end.partition].name, "role": end.role} for end in channel.ends]
+    if channel.doorbell:
+        ends = [{**said, "interrupt": end.intid, "rings": list(end.rings)} for said, end in zip(ends, channel.ends)]
     return {"name": channel.name, "line": channel.spec.span.line, "guest": hex(channel.ipa), "physical": hex(channel.pa),
             "size": channel.size, "doorbell": hex(channel.doorbell) if channel.doorbell else None, "ends": ends}
 

@@ -55,7 +55,8 @@ class Facts:
 
 def html(plan: Plan, facts: Facts = Facts()) -> str:
     body = [_head(plan, facts), _notes(plan), "<h2>Memory</h2>", memory_svg(plan), _memory_table(plan),
-            "<h2>Cores</h2>", cores_svg(plan), _shared(plan), _channels(plan), "<h2>Devices and interrupts</h2>", lines_svg(plan), _irq_table(plan),
+            "<h2>Cores</h2>", cores_svg(plan), _shared(plan), _channels(plan), "<h2>Devices and interrupts</h2>",
+            lines_svg(plan), _irq_table(plan),
             _device_table(plan), _port_table(plan), _dropped(plan, facts)]
     title = escape(f"{plan.system.name} on {plan.hardware.name}")
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'

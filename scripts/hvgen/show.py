@@ -68,7 +68,8 @@ class _Page:
     def bar(self, rows: Sequence[MemoryRow]) -> str:
         """All RAM on one line; each piece gets its share, and one place at least."""
         total = sum(r.region.size for r in rows) or 1
-        marks = {FREE: "\u2591" if self.unicode else ".", RESERVED: "\u2592" if self.unicode else "x", SHARED: "\u2592" if self.unicode else "s",
+        marks = {FREE: "\u2591" if self.unicode else ".", RESERVED: "\u2592" if self.unicode else "x",
+                 SHARED: "\u2592" if self.unicode else "s",
                  HYPERVISOR: "\u2588" if self.unicode else "H"}
         out = ""
         for r in rows:

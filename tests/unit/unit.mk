@@ -11,8 +11,9 @@ UNIT_CFLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Wconversion -Wshadow -Wvla -Wmis
                --coverage -fprofile-update=atomic -Isrc/include -Isrc -Itests/unit
 UNIT_TESTS  := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 
-# Paths that `tests:` gives are relative to src/; fakes stand beside the tests (../tests/unit/fake.c).
-unit_sources = $(patsubst src/../tests/%,tests/%,$(addprefix src/,$(shell sed -n 's/.*tests: *\([^*]*\)\*.*/\1/p' tests/unit/$(1).c)))
+# Paths that `tests:` gives are relative to src/; fakes stand beside the tests (../tests/unit/fake.c), guests' code in
+# ../guests.
+unit_sources = $(patsubst src/../%,%,$(addprefix src/,$(shell sed -n 's/.*tests: *\([^*]*\)\*.*/\1/p' tests/unit/$(1).c)))
 unit_objects = $(patsubst %.c,$(UNIT_O)/obj/%.o,tests/unit/$(1).c $(call unit_sources,$(1)))
 
 .PHONY: unit unit-programs
@@ -39,6 +40,7 @@ $(UNIT_O)/obj/src/core/sched_rtds.o $(UNIT_O)/obj/src/core/sched_arinc.o $(UNIT_
 $(UNIT_O)/obj/tests/unit/test_trace.o: HOST := -DCONFIG_POOLS -DCONFIG_ARINC653 -DCONFIG_TRACE -DCONFIG_TRACE_KIB=16
 $(UNIT_O)/obj/tests/unit/%.o: HOST := -Isrc/arch/x86 -Isrc/arch/x86/svm
 $(UNIT_O)/obj/tests/unit/test_x86_vmx.o: HOST := -include tests/unit/host_vmx_access.h -Isrc/arch/x86 -Isrc/arch/x86/vmx
+$(UNIT_O)/obj/tests/unit/test_arinc_ports.o: HOST := -Iguests/common
 $(UNIT_O)/obj/src/arch/arm64/psci.o: UNIT_CFLAGS += -Dfirmware_call=firmware_call_by_smc
 
 # A changed object starts counting afresh: old counts do not fit it.
