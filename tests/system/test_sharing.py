@@ -5,6 +5,14 @@ from __future__ import annotations
 from configs import hello, system
 from machine import board_arguments
 
+WINDOWS = """  fixed:
+    cpus: [0, 1]
+    scheduler: arinc653
+    frame: 10 ms
+    windows:
+      0: [{partition: one, start: 0 ms, length: 4 ms}, {partition: two, start: 5 ms, length: 2 ms}]
+      1: [{partition: three, start: 0 ms, length: 5 ms}, {partition: three, vcpu: 1, start: 5 ms, length: 5 ms}]
+"""
 NO_PANIC = r"^bulkhead\| .*(?:PANIC|panic|halt)"
 
 
@@ -54,15 +62,7 @@ def test_any_core(build, machine):
 
 
 def test_windows(build, machine):
-    pool = """  fixed:
-    cpus: [0, 1]
-    scheduler: arinc653
-    frame: 10 ms
-    windows:
-      0: [{partition: one, start: 0 ms, length: 4 ms}, {partition: two, start: 5 ms, length: 2 ms}]
-      1: [{partition: three, start: 0 ms, length: 5 ms}, {partition: three, vcpu: 1, start: 5 ms, length: 5 ms}]
-"""
-    one = machine(qemu(pooled(build, "windows", pool, one="{pool: fixed}", two="{pool: fixed}", three="{pool: fixed, vcpus: 2}")))
+    one = machine(qemu(pooled(build, "windows", WINDOWS, one="{pool: fixed}", two="{pool: fixed}", three="{pool: fixed, vcpus: 2}")))
     alive(one, "one", "two", "three")
     one.send("\x013", pause=0.01)
     one.expect("input goes to three", 10)

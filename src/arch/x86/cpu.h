@@ -35,6 +35,7 @@ struct cpu {
 
     struct shared *shared;   /* of a vcpu of a pool; else NULL */
     uint64_t sp;             /* of a thread that does not run */
+    struct cpu *leaving;     /* a pool's core: the thread that it is about to leave, or NULL */
     uint64_t decide_at;      /* a pool's core: counter; when the scheduler has to be asked at the latest */
     uint64_t armed_at;       /* what its timer is set to */
     bool     due, console;   /* the scheduler, the console has to be asked at once */

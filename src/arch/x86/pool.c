@@ -186,47 +186,75 @@ void arch_thread_init(uint32_t index)
     cpu->apic_base = APIC_BASE_PAGE | APIC_BASE_ON | APIC_BASE_X2 | (cpu->vcpu.index == 0 ? APIC_BASE_BSP : 0);
     cpu->shared = vmm_shared(index);
     cpu->shared->core = UINT32_MAX;
-    cpu->shared->cr3 = layout.host_cr3;
     cpu->shared->xcr0 = 1;
     vapic_reset(&cpu->shared->vapic, cpu->vcpu.index);
     frame[FRAME_WORDS - 1u] = (uint64_t)(uintptr_t)&context_begin;
     cpu->sp = (uint64_t)(uintptr_t)frame;
 }
 
+/* The thread that this core has left is no longer on it, neither its registers nor its stack. */
+static void let_go(struct cpu *core)
+{
+    struct cpu *left = core->leaving;
+
+    if (left != NULL) {
+        core->leaving = NULL;
+        __atomic_store_n(&left->shared->on_core, 0u, __ATOMIC_RELEASE);
+    }
+}
+
 /* From context_begin: returns to enter the guest. */
 void pool_thread(struct cpu *cpu)
 {
+    let_go(core_of(cpu));
     vcpu_wait(&cpu->vcpu);
     pool_leave(cpu);
 }
 
-/* By way of the idle thread, which goes on with `next`. */
+static bool claim(struct cpu *cpu)
+{
+    return __atomic_exchange_n(&cpu->shared->on_core, 1u, __ATOMIC_ACQUIRE) == 0;
+}
+
+/* Returns when this thread goes on, maybe on another core. */
+static void go_on_with(struct cpu *next, struct cpu *self)
+{
+    context_switch(&self->sp, next->sp);
+    let_go(core_of(self));
+}
+
+/* A thread that has a partition's memory before it keeps its map; everybody else has the hypervisor's own. */
 void arch_to_next(uint32_t core, uint32_t next)
 {
-    struct cpu *cpu = cpu_here();
-    uint64_t cr3 = read_cr3();
+    struct cpu *self = cpu_here(), *home = cpu_at(core), *to = cpu_at(next);
+    uint64_t map = read_cr3();
 
-    (void)next;
-    save_guest(cpu);
-    if (cr3 != layout.host_cr3) {
+    save_guest(self);
+    home->leaving = self;
+    if (map != layout.host_cr3) {
         write_cr3(layout.host_cr3);
     }
-    context_switch(&cpu->sp, cpu_at(core)->sp);
-    if (cr3 != layout.host_cr3) {
-        write_cr3(cr3);
+    /* One that another core has not left yet is for the idle thread to wait for: this one may be awaited there. */
+    if (to == home || !claim(to)) {
+        to = home;
+    } else {
+        load_guest(to, core);
+    }
+    go_on_with(to, self);
+    if (map != layout.host_cr3) {
+        write_cr3(map);
     }
 }
 
 void arch_to_vcpu(uint32_t core, uint32_t index)
 {
-    struct cpu *cpu = cpu_at(index), *idle = cpu_at(core);
+    struct cpu *cpu = cpu_at(index);
 
-    while (__atomic_exchange_n(&cpu->shared->on_core, 1u, __ATOMIC_ACQUIRE) != 0) {
+    while (!claim(cpu)) {
         pause();
     }
     load_guest(cpu, core);
-    context_switch(&idle->sp, cpu->sp);
-    __atomic_store_n(&cpu->shared->on_core, 0u, __ATOMIC_RELEASE);
+    go_on_with(cpu, cpu_at(core));
 }
 
 /* The largest state that switches move, and whether this CPU's is laid out as expected. */
@@ -299,7 +327,11 @@ void pool_vector(uint32_t vector)
 
     if (vector == POOL_TIMER) {
         core->armed_at = UINT64_MAX;
-        core->due |= arch_counter() >= core->decide_at;
+        if (arch_counter() >= core->decide_at) {
+            core->due = true;
+        } else {
+            arm(core, UINT64_MAX);  /* too early, or for the guest that runs here, which looks for itself */
+        }
     } else if (vector == POOL_KICK) {
         core->due = true;
     } else if (is_console_line(core, vector - POOL_LINES)) {

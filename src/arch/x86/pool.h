@@ -23,7 +23,6 @@ struct shared {
     struct vapic vapic;
     uint64_t xcr0, debug[4], dr6, cr2, tsc_aux, spec_ctrl;
     uint64_t vendor[5];      /* VMX: what the VMCS does not hold */
-    uint64_t cr3;            /* the hypervisor's own map, or the loader's */
     uint32_t core;           /* physical core that has it now, or had it last */
     uint32_t on_core;        /* 1: a core has its state or its stack, atomic */
     bool     begun;          /* its VMCB or VMCS has been set up */
