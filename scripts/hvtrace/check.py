@@ -44,7 +44,7 @@ def check(history: History, late: int = 0) -> list[Row]:
     rows = []
     for number, server in enumerate(history.pool.servers):
         runs = history.of(number)
-        row = Row(server, ran=sum(run.end - run.start for run in runs))
+        row = Row(server, ran=_spans(runs).length(history.start, history.end))
         _twice(history, server, runs)
         _place(history, server, runs)
         if history.pool.windows:

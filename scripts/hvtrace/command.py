@@ -27,6 +27,7 @@ def options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--from", dest="begin", type=float, default=None, metavar="S",
                      help="where the picture begins (default: where most happens)")
     sub.add_argument("--length", type=float, default=None, metavar="S", help="how much it shows (default: 5 of the longest period)")
+    sub.add_argument("--since", type=float, default=0.0, metavar="S", help="judge nothing before (default: from the beginning on)")
     sub.add_argument("--late", type=float, default=0.0, metavar="US",
                      help="decisions may come so much later than due beyond the switches that are counted in (default 0)")
 
@@ -40,7 +41,10 @@ def run(args: argparse.Namespace) -> None:
     if not args.dump:
         raise Failed("no dump is named (--where says which memory it has to hold)")
     plan = json.loads((out / "plan.json").read_text(encoding="utf-8"))
-    traces = [(history, check(history, round(args.late * history.hz / 1e6))) for history in load(Path(args.dump), where, plan)]
+    traces = []
+    for history in load(Path(args.dump), where, plan):
+        history.begin_at(args.since)
+        traces.append((history, check(history, round(args.late * history.hz / 1e6))))
     for history, rows in traces:
         print(report(history, rows), end="")
     if args.json:

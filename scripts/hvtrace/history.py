@@ -72,6 +72,11 @@ class History:
         """Its runs in the order of time."""
         return sorted((run for run in self.runs if run.server == server), key=lambda run: (run.start, run.end))
 
+    def begin_at(self, seconds: float) -> None:
+        """Nothing before is judged."""
+        self.start = min(max(self.start, self.begin + round(seconds * self.hz)), self.end)
+        self.faults = [fault for fault in self.faults if fault.time >= self.start]
+
     def seconds(self, time: int) -> float:
         """Since the pool began."""
         return (time - self.begin) / self.hz

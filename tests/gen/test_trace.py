@@ -170,6 +170,15 @@ def test_waits_too_long() -> None:
     assert kinds(judged(core, pool, late=2000)[0]) == []
 
 
+def test_since() -> None:
+    """What was before is not judged."""
+    short = changed(changed(GOOD, (5000, SPENT, A)), (5000, SWITCH, B), (4600, SWITCH, B, A | EXTRA))
+    history, = histories(made(short, GOOD_POOL), plan())
+    history.begin_at(5e-6)
+    rows = check(history)
+    assert kinds(history) == [] and [row.periods for row in rows] == [2, 1] and rows[0].ran == 500
+
+
 def test_a_wait_without_an_end() -> None:
     """Who never runs is found by what others do."""
     core: Lines = [(0, SWITCH, B, CPU0), (3000, SPENT, B, 0), (8000, REPLENISH, A, 1000), (16000, INTERRUPT, B, 30)]

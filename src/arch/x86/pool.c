@@ -3,6 +3,7 @@
 #include <hv/arch.h>
 #include <hv/console.h>
 #include <hv/pool.h>
+#include <hv/trace.h>
 
 #include "apic.h"
 #include "clock.h"
@@ -325,6 +326,9 @@ void pool_vector(uint32_t vector)
 {
     struct cpu *core = core_of(cpu_here());
 
+    if (HV_TRACE) {
+        trace_put(trace_of_core(core->vcpu.cpu), arch_counter(), TRACE_INTERRUPT, cpu_here()->vcpu.cpu, vector);
+    }
     if (vector == POOL_TIMER) {
         core->armed_at = UINT64_MAX;
         if (arch_counter() >= core->decide_at) {
