@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Flight control, as a demo: 1000 times a second it reads the (simulated) attitude of a drone in gusts, and corrects
- * it; every tenth time it publishes the attitude. It refreshes its watchdog. What goes wrong with such
- * software goes wrong on request: see show_help().
+ * it; every tenth time it publishes the attitude. It refreshes its watchdog. What goes wrong with such software goes
+ * wrong on request, from its console or from another partition: see show_help() and orders.h.
  */
 #include "attitude.h"
 #include "guest.h"
+#include "orders.h"
 #include "telemetry.h"
 
 #define STRAY_ADDRESS     0x9010000u   /* PL031 of qemu-virt-arm64 */
@@ -37,6 +38,8 @@ void guest_irq(uint32_t irq)
         timer_at(next_step);
     } else if (irq == console.intid) {
         console_irq();
+    } else {
+        (void)orders_interrupt(irq);
     }
 }
 
@@ -64,14 +67,25 @@ static void stray(void)
     print("flight: that was possible\n");
 }
 
+static void obey(enum order order)
+{
+    if (order == ORDER_HANG) {
+        hang();
+    } else if (order == ORDER_STRAY) {
+        stray();
+    } else if (order == ORDER_GUST) {
+        attitude_gust(&attitude, 60000);
+    }
+}
+
 static void run_command(const char *line)
 {
     if (str_equal(line, "hang")) {
-        hang();
+        obey(ORDER_HANG);
     } else if (str_equal(line, "stray")) {
-        stray();
+        obey(ORDER_STRAY);
     } else if (str_equal(line, "gust")) {
-        attitude_gust(&attitude, 60000);
+        obey(ORDER_GUST);
     } else if (*line != '\0') {
         show_help();
     }
@@ -116,13 +130,15 @@ static void open_all(void)
 int main(uint64_t early)
 {
     static char line[32];
-    bool telemetry;
+    bool telemetry, orders;
 
     (void)early;
+    attitude.random = timer_now();
     open_all();
     telemetry = telemetry_open();
-    print("flight: control at %u Hz, watchdog %s, telemetry %s; type hang or stray to see it recover\n", STEPS_A_SECOND,
-          has_dog ? "refreshed" : "absent", telemetry ? "sent" : "to nobody");
+    orders = orders_open();
+    print("flight: life %u: control at %u Hz, %s, %s, %s; type hang or stray to see it recover\n", telemetry_life(), STEPS_A_SECOND,
+          has_dog ? "watchdog" : "no watchdog", telemetry ? "telemetry" : "no telemetry", orders ? "orders" : "no orders");
     next_step = timer_now() + interval;
     timer_at(next_step);
     for (;;) {
@@ -134,6 +150,7 @@ int main(uint64_t early)
         for (; steps_due > 0; steps_due--) {
             step();
         }
+        obey(orders_take());
         while (console_line(line, sizeof(line))) {
             run_command(line);
         }

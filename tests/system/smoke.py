@@ -3,7 +3,7 @@
 """`make smoke`: an image without a person. smoke.py CONFIG O
 
 Boots it as `make run` does and waits for the first line of every partition that has a console. Linux and the first
-`hello` are then typed to (switching with Ctrl-a n) and have to answer. Exit 0 and the log on success, 1 and the reason
+`hello` are then typed to (switching with Ctrl-a n) and have to answer; in the drone, flight control goes wrong and has to come back. Exit 0 and the log on success, 1 and the reason
 if not.
 """
 from __future__ import annotations
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import drone  # noqa: E402
 from machine import Bochs, ConsoleError, Machine, board_arguments, emulator  # noqa: E402
 
 NO_PANIC = r"^bulkhead\| .*(?:panic|halt)"
 
 
 def is_linux(part: dict[str, Any]) -> bool:
-    return any(image["what"] == "kernel" for image in part["images"])
+    return part["initrd"] is not None
 
 
 def focus(machine: Machine, parts: list[dict[str, Any]], part: dict[str, Any]) -> None:
@@ -72,6 +73,8 @@ def main() -> int:
     try:
         with machine:
             seen = converse(machine, parts)
+            if "flight: life" in machine.text:
+                seen += "; " + drone.fly(machine)
     except ConsoleError as error:
         print(machine.text)
         print(f"smoke: FAILED: {error}")
