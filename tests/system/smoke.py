@@ -3,8 +3,8 @@
 """`make smoke`: an image without a person. smoke.py CONFIG O
 
 Boots it as `make run` does and waits for the first line of every partition that has a console. Linux and the first
-`hello` are then typed to (switching with Ctrl-a n) and have to answer; in the drone, flight control goes wrong and has to come back. Exit 0 and the log on success, 1 and the reason
-if not.
+`hello` are then typed to (switching with Ctrl-a n) and have to answer; in the drone, flight control goes wrong and has to
+come back. Exit 0 and the log on success, 1 and the reason if not.
 """
 from __future__ import annotations
 
