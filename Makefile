@@ -274,7 +274,7 @@ check show schedule: $(guests-y) | $(SETUP) $(NEEDS_LINUX)
 # Time is counted in instructions, so that what else this machine does delays nothing.
 trace: all | $(CACHE)/setup-run.stamp
 	@scripts/run $(CONFIG) $(O) --trace $(O)/trace.bin --counted $(if $(SECONDS),--seconds $(SECONDS))
-	@scripts/bulkhead trace $(O)/trace.bin -O $(O) --json $(O)/trace.json --svg $(O)/trace.svg
+	@scripts/bulkhead trace $(O)/trace.bin -O $(O) --json $(O)/trace.json --svg $(O)/trace.svg $(if $(LATE),--late $(LATE))
 run: all | $(CACHE)/setup-run.stamp
 	@scripts/run $(CONFIG) $(O)
 smoke: all | $(CACHE)/setup-run.stamp

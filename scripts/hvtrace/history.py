@@ -146,6 +146,7 @@ class _Reader:
         self.on: dict[int, Optional[int]] = {}                     # core -> server, IDLE; None: not known yet
         self.since: dict[int, tuple[int, bool]] = {}               # core -> when that began, on idle time
         self.awake: list[Optional[bool]] = [None] * len(server_of)
+        self.sleeps_known = True
         self.woke = [history.begin] * len(server_of)
         history.ready = [[] for _ in server_of]
 
@@ -163,7 +164,8 @@ class _Reader:
                 if after < before:
                     self.fault("clock", after, f"cpu {core}: time runs backwards from one event to the next")
                     break
-        if not any(ring.lost for ring in rings if ring.of_pool):
+        self.sleeps_known = not any(ring.lost for ring in rings if ring.of_pool)
+        if not any(ring.lost for ring in rings):
             self.awake = [False] * len(self.awake)
         for ring, event in merged(rings):
             self.event(None if ring.of_pool else self.core_of[ring.number], event)
@@ -191,13 +193,9 @@ class _Reader:
             self.switch(core, server, event)
         elif event.kind in (SPENT, INTERRUPT) and core is not None:
             self.must_run(core, server, event.time)
-        elif event.kind == WAKE:
-            self.wake(server, event.time)
-        elif event.kind == SLEEP:
-            self.sleep(server, event.time)
-        elif event.kind == REPLENISH and self.awake[server] is None and event.time >= self.history.start:
-            self.wake(server, event.time)
-        elif event.kind not in (SPENT, REPLENISH, INTERRUPT):
+        elif event.kind in (WAKE, SLEEP, REPLENISH):
+            self.ready(server, event)
+        elif event.kind not in (SPENT, INTERRUPT):
             self.fault("event", event.time, f"an event of a kind that is not known: {event.kind}")
 
     def must_run(self, core: int, server: int, time: int) -> None:
@@ -224,6 +222,17 @@ class _Reader:
         start, extra = self.since[core]
         if server is not None and server != IDLE and time > start:
             self.history.runs.append(Run(core, server, start, time, extra))
+
+    def ready(self, server: int, event: Event) -> None:
+        """Where events are lost, wake-ups by a timer may be, too; and sleeping, if they are the pool's."""
+        if event.time < self.history.start and not self.sleeps_known:
+            return
+        if event.kind == SLEEP:
+            self.sleep(server, event.time)
+            if event.time < self.history.start:
+                self.awake[server] = None
+        elif event.kind == WAKE or self.awake[server] is None:
+            self.wake(server, event.time)
 
     def wake(self, server: int, time: int) -> None:
         if not self.awake[server]:

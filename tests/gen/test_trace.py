@@ -117,6 +117,14 @@ def test_nothing_is_claimed_of_what_was_lost() -> None:
     assert history.start == BEGIN + 8500 and (a.periods, b.periods) == (1, 0)
 
 
+def test_a_ring_that_lost_more_than_another() -> None:
+    """A's way to sleep is there still, its wake-up by its timer is overwritten: nobody knows that it sleeps."""
+    rings = (ring(False, 0, [line for line in GOOD if line[0] >= 4000], 7), ring(True, 0, [*GOOD_POOL[:2], (1100, SLEEP, A, 0), *GOOD_POOL[2:]]))
+    history, = histories(Dump(HZ, (BEGIN, 0, 0, 0), rings), plan())
+    check(history)
+    assert kinds(history) == []
+
+
 # ---------------------------------------------------------------- each promise broken
 
 def test_budget_missed() -> None:
