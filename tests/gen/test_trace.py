@@ -119,7 +119,8 @@ def test_nothing_is_claimed_of_what_was_lost() -> None:
 
 def test_a_ring_that_lost_more_than_another() -> None:
     """A's way to sleep is there still, its wake-up by its timer is overwritten: nobody knows that it sleeps."""
-    rings = (ring(False, 0, [line for line in GOOD if line[0] >= 4000], 7), ring(True, 0, [*GOOD_POOL[:2], (1100, SLEEP, A, 0), *GOOD_POOL[2:]]))
+    pool = [*GOOD_POOL[:2], (1100, SLEEP, A, 0), *GOOD_POOL[2:]]
+    rings = (ring(False, 0, [line for line in GOOD if line[0] >= 4000], 7), ring(True, 0, pool))
     history, = histories(Dump(HZ, (BEGIN, 0, 0, 0), rings), plan())
     check(history)
     assert kinds(history) == []
