@@ -97,8 +97,8 @@ def test_restart_and_fault(build, machine):
 def attacked(build, board=BOARD, vendor=SVM):
     share = "{pool: shared, budget: 3 ms, period: 10 ms}"
     return pooled(build, f"attack-{NAMES[vendor]}", "  shared: {cpus: [1]}\n",
-                  guest("bad", "attacker", "{pool: shared, budget: 3 ms, period: 10 ms, vcpus: 2}", on_fault="restart"), guest("victim", "victim", share),
-                  hello("[0]"), board=board, vendor=vendor)
+                  guest("bad", "attacker", "{pool: shared, budget: 3 ms, period: 10 ms, vcpus: 2}", on_fault="restart"),
+                  guest("victim", "victim", share), hello("[0]"), board=board, vendor=vendor)
 
 
 def test_attacks(build, machine):
