@@ -24,6 +24,7 @@ from typing import Mapping, Optional, Sequence
 
 from elftools.elf.elffile import ELFFile  # type: ignore[import]
 
+import channels
 import decisions
 import switches
 
@@ -83,6 +84,7 @@ RUNS = (
     Run("svm-1t", "configs/bench-x86-1t", [*ONE_TEBIBYTE, "-machine", "q35,memory-backend=m"], X86),
     Run("vmx", "configs/bench-x86-vmx", (), X86),
     Run("pools", "configs/bench-pools", ()),
+    Run("channels", "configs/bench-channels", ()),
 )
 
 
@@ -169,11 +171,14 @@ ROWS_DECISIONS = tuple(Row(key, title, NONE, None) for key, title in decisions.r
 XEN_SWITCH = {"switch.timer-least": ("-", "-", "3,327-3,612")}
 ROWS_SWITCHES = tuple(Row(key, title, XEN_SWITCH.get(key, NONE), goal) for key, title, goal in switches.rows())
 
+ROWS_CHANNELS = tuple(Row(key, title, NONE, None) for key, title, _ in channels.rows())
+
 TABLES = (Table(("Bao", "Jailhouse", "Xen"), "bare", ROWS_ARM64),
           Table(("Jailhouse", "Xen PVH", "KVM"), "bare-x86", ROWS_X86),
           Table(("Bao", "Jailhouse", "Xen RTDS"), "bare", ROWS_SWITCHES),
+          Table(NONE, "bare", ROWS_CHANNELS),
           Table(NONE, "bare", ROWS_DECISIONS))
-ROWS = (*ROWS_ARM64, *ROWS_X86, *ROWS_SWITCHES, *ROWS_DECISIONS)
+ROWS = (*ROWS_ARM64, *ROWS_X86, *ROWS_SWITCHES, *ROWS_CHANNELS, *ROWS_DECISIONS)
 
 
 # ---------------------------------------------------------------- building and running
@@ -286,6 +291,8 @@ def collect() -> dict[str, int]:
         figures.update({f"{run.name}.{name}": ticks for name, ticks in found.items()})
     try:
         figures.update(switches.measure(command(Run("pools", "configs/bench-pools", ["-M", VIRT, "-m", "4G"]))))
+        figures.update(channels.measure(command(Run("channels", "configs/bench-channels", ["-M", VIRT, "-m", "4G"],
+                                                    cores=channels.CORES))))
         figures.update(decisions.measure([ARM64.qemu, "-M", VIRT, "-m", "4G", *ARM64.machine, *COUNTED], ARM64.cross))
     except (RuntimeError, subprocess.SubprocessError) as error:
         raise BenchError(str(error)) from None

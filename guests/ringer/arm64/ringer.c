@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Measures doorbells and ports, in ticks of the board's counter; under `qemu -icount` a tick is one executed
+ * instruction. The first partition of each channel rings, the others say by the channel's memory when they heard.
+ * One line for each figure, for bench/channels.py: "ringer: NAME TICKS".
+ */
+#include "arinc_ports.h"
+#include "channel.h"
+
+#define REPEATS  20
+#define WARM_UP  4
+#define MESSAGES 32
+
+/* The instructions of the measurement itself: the vector's first, and a reading of the counter. */
+#define AROUND   2u
+
+extern uint64_t heard;
+uint64_t heard;                 /* vectors.S: when the last interrupt's handler began */
+
+static struct channel told;     /* a listener's channel */
+static volatile uint32_t rings;
+
+void guest_irq(uint32_t irq)
+{
+    rings++;
+    if (irq == told.irq) {
+        mmio_write64(told.base, heard);
+        channel_ring(&told);
+    }
+}
+
+static uint64_t now(void)
+{
+    uint64_t value;
+    __asm__ volatile("isb\n\tmrs %0, cntpct_el0" : "=r"(value) :: "memory");
+    return value;
+}
+
+/* From the store to the first instruction of the peer's handler. */
+static uint64_t ring_once(const struct channel *channel)
+{
+    uint64_t start, at;
+    uint32_t before = rings;
+
+    mmio_write64(channel->base, 0);
+    dsb();
+    __asm__ volatile("isb\n\tmrs %0, cntpct_el0\n\tstr %w1, [%1]" : "=&r"(start) : "r"(channel->doorbell) : "memory");
+    do {
+        wfi();
+        irq_window();
+        at = mmio_read64(channel->base);
+    } while (at == 0 || rings == before);
+    return at - start - AROUND;
+}
+
+/* What the store costs the ringer itself. */
+static uint64_t store_once(const struct channel *channel)
+{
+    uint64_t start, end;
+
+    __asm__ volatile("isb\n\tmrs %0, cntpct_el0\n\tstr %w2, [%2]\n\tmrs %1, cntpct_el0"
+                     : "=&r"(start), "=&r"(end) : "r"(channel->doorbell) : "memory");
+    irq_window();
+    return end - start - 1u;
+}
+
+static void report_least(const char *name, uint64_t (*once)(const struct channel *), const struct channel *channel)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (uint32_t i = 0; i < WARM_UP + REPEATS; i++) {
+        uint64_t ticks = once(channel);
+        if (i >= WARM_UP && ticks < least) {
+            least = ticks;
+        }
+    }
+    print("ringer: %s %lu\n", name, least);
+}
+
+/* ---------------------------------------------------------------- ports: both sides, on this core */
+
+static uint64_t memory[8192], position[8], message[512];
+
+static void report_queue(const char *name, uint32_t length)
+{
+    struct queuing_port source, destination;
+    uint64_t start, sent, received;
+    uint32_t found;
+
+    memset(memory, 0, sizeof(memory));
+    memset(position, 0, sizeof(position));
+    if (!queuing_open(&source, true, (uint64_t)memory, sizeof(memory), (uint64_t)position, length, MESSAGES) ||
+        !queuing_open(&destination, false, (uint64_t)memory, sizeof(memory), (uint64_t)position, length, MESSAGES)) {
+        return;
+    }
+    start = now();
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        (void)queuing_send(&source, message, length, false);
+    }
+    sent = now();
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        (void)queuing_receive(&destination, message, &found);
+    }
+    received = now();
+    print("ringer: %s-send %lu\nringer: %s-receive %lu\n", name, (sent - start) / MESSAGES, name, (received - sent) / MESSAGES);
+}
+
+static void report_sampling(void)
+{
+    struct sampling_port source, destination;
+    uint64_t start, written, read;
+    uint32_t length;
+    bool valid;
+
+    memset(memory, 0, sizeof(memory));
+    (void)sampling_open_source(&source, (uint64_t)memory, sizeof(memory), 64);
+    (void)sampling_open_destination(&destination, (uint64_t)memory, sizeof(memory), 64, 1000000);
+    start = now();
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        (void)sampling_write(&source, message, 64, start);
+    }
+    written = now();
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        (void)sampling_read(&destination, message, &length, &valid, start);
+    }
+    read = now();
+    print("ringer: sampling-64-write %lu\nringer: sampling-64-read %lu\n", (written - start) / MESSAGES, (read - written) / MESSAGES);
+}
+
+static void listen_for_ever(void)
+{
+    for (;;) {
+        idle();
+        irq_window();
+    }
+}
+
+static void measure(const struct channel *to_virtual, const struct channel *to_direct)
+{
+    uint64_t end = now() + timer_hz() / 100;
+
+    while (now() < end) {       /* until all listen */
+    }
+    report_least("doorbell-store", store_once, to_virtual);
+    report_least("doorbell-virtual", ring_once, to_virtual);
+    report_least("doorbell-direct", ring_once, to_direct);
+    report_queue("queue-64", 64);
+    report_queue("queue-1024", 1024);
+    report_sampling();
+    print("ringer: done\n");
+}
+
+int main(uint64_t early)
+{
+    struct channel to_virtual, to_direct;
+    bool first, second;
+
+    (void)early;
+    line_init();
+    first = channel_find("to-virtual", &to_virtual);
+    second = channel_find("to-direct", &to_direct);
+    if (first && second) {
+        channel_listen(&to_virtual);
+        channel_listen(&to_direct);
+        measure(&to_virtual, &to_direct);
+        return 0;
+    }
+    told = first ? to_virtual : to_direct;
+    channel_listen(&told);
+    listen_for_ever();
+    return 0;
+}
