@@ -35,6 +35,8 @@ $(UNIT_O)/obj/src/arch/x86/%.o: HOST := -include tests/unit/host_x86.h -Isrc/arc
 $(UNIT_O)/obj/src/arch/x86/vmx/%.o: HOST := -include tests/unit/host_vmx.h -Isrc/arch/x86 -Isrc/arch/x86/vmx $(UNUSED) \
                                             -Wno-uninitialized -Wno-maybe-uninitialized
 $(UNIT_O)/obj/src/arch/x86/memory.o: HOST :=
+HEALTH := -DCONFIG_HEALTH -DCONFIG_WATCHDOG -DCONFIG_MONITOR
+$(UNIT_O)/obj/src/core/health.o $(UNIT_O)/obj/src/core/watchdog.o $(UNIT_O)/obj/src/core/monitor.o: HOST := $(HEALTH)
 $(UNIT_O)/obj/src/arch/x86/state.o: HOST := -include tests/unit/host_x86.h $(UNUSED) -Wno-unused-parameter
 $(UNIT_O)/obj/src/core/sched_rtds.o $(UNIT_O)/obj/src/core/sched_arinc.o $(UNIT_O)/obj/src/core/pool.o $(UNIT_O)/obj/src/core/trace.o \
 $(UNIT_O)/obj/tests/unit/test_trace.o: HOST := -DCONFIG_POOLS -DCONFIG_ARINC653 -DCONFIG_TRACE -DCONFIG_TRACE_KIB=16
