@@ -71,9 +71,23 @@ static void call(const char *line)
     print("health: call %lu %lu gives %ld\n", function, partition, monitor_call((uint32_t)function, partition, answer));
 }
 
+/* "poke ADDRESS VALUE", "peek ADDRESS": a register, and what it holds then. */
+static void touch(const char *line, bool write)
+{
+    const char *rest;
+    uint64_t address = str_number(line, &rest);
+
+    if (write) {
+        mmio_write32(address, (uint32_t)str_number(*rest == ' ' ? rest + 1 : rest, NULL));
+    }
+    print("health: 0x%lx holds 0x%x\n", address, mmio_read32(address));
+}
+
 static void run_command(const char *line)
 {
-    if (str_equal(line, "list")) {
+    if (str_prefix(line, "poke ") || str_prefix(line, "peek ")) {
+        touch(line + 5, line[1] == 'o');
+    } else if (str_equal(line, "list")) {
         list();
     } else if (str_equal(line, "events")) {
         events();

@@ -10,6 +10,7 @@
     redistributor-stride: 256 KiB               # GICv4, where the devicetree does not say it
     poweroff: [{port: 0x604, width: 2, value: 0x2000}]   # x86: writes to I/O ports that switch the board off
     reset: [{port: 0xcf9, width: 1, value: 0x6}]         # x86: and that reset it
+    device-reset: {/pl011@9040000: [{offset: 0x30, value: 0}]}   # writes to a device's registers that reset it; width: 4
 """
 from __future__ import annotations
 
@@ -21,18 +22,27 @@ from typing import Any, Literal, Optional
 import ruamel.yaml
 
 from .diag import Diagnostic, Refused, did_you_mean
-from .model import Out, Region, Span
+from .model import Out, Region, Span, Write
 
 KEYS = ("description", "devicetree", "memory", "firmware", "console", "psci", "redistributor-stride", "poweroff", "reset",
-        "switch-time")
+        "switch-time", "device-reset")
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 Conduit = Literal["smc", "hvc", "none", ""]
 CONDUITS: dict[str, Conduit] = {"smc": "smc", "hvc": "hvc", "none": "none"}
 OUT_KEYS = ("port", "width", "value")
+WRITE_KEYS = ("offset", "width", "value")
 MOST_OUTS = 16
 TIMES = {"ns": 1, "us": 10**3, "ms": 10**6}
 TIME = re.compile(r"([0-9]{1,6})\s*(ns|us|ms)")
 SIZE = re.compile(r"(0x[0-9a-fA-F_]+|[0-9][0-9_]*)\s*(B|KiB|MiB|GiB|TiB)?")
+
+
+@dataclass(frozen=True)
+class DeviceReset:
+    """Writes that reset a device; addresses are offsets from its first register."""
+    name: str                                      # path, label or alias
+    writes: tuple[Write, ...]
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class BoardFile:
     redist_stride: int = 0
     poweroff: tuple[Out, ...] = ()
     reset: tuple[Out, ...] = ()
+    device_reset: tuple[DeviceReset, ...] = ()
     switch_ns: int = 2_000                         # of a switch between vcpus of a pool, at most
     keys: dict[str, Span] = field(default_factory=dict)   # where each key stands
 
@@ -147,6 +158,32 @@ class _Reader:
         return tuple(found)
 
 
+    def device_resets(self, node: Any) -> tuple[DeviceReset, ...]:
+        if not isinstance(node, ruamel.yaml.nodes.MappingNode):
+            self.refuse(self.span(node), "'device-reset' must be a mapping: {DEVICE: [{offset: ..., value: ...}]}")
+            return ()
+        return tuple(DeviceReset(str(key.value), self.writes(value, str(key.value)), self.span(key)) for key, value in node.value)
+
+    def writes(self, node: Any, name: str) -> tuple[Write, ...]:
+        """Writes to a device's registers, in their order."""
+        if not isinstance(node, ruamel.yaml.nodes.SequenceNode) or not 1 <= len(node.value) <= MOST_OUTS:
+            self.refuse(self.span(node), f"'{name}' must be a list of 1 to {MOST_OUTS} entries {{offset: ..., value: ...}}")
+            return ()
+        found = []
+        for item in node.value:
+            entry = self.mapping(item, WRITE_KEYS, f"an entry of '{name}'")
+            if not all(key in entry for key in ("offset", "value")):
+                self.refuse(self.span(item), f"an entry of '{name}' needs offset and value")
+                continue
+            width = self.number(entry["width"], "width") if "width" in entry else 4
+            offset, value = (self.number(entry[key], key) for key in ("offset", "value"))
+            if width not in (1, 2, 4) or offset % width or value >> 8 * width:
+                self.refuse(self.span(item), f"an entry of '{name}' must have a width of 1, 2 or 4 bytes, an offset that is a multiple of "
+                                             "it, and a value that fits in it")
+            found.append(Write(offset, width, value))
+        return tuple(found)
+
+
 def read(folder: str) -> BoardFile:
     """Read <folder>/board.yaml."""
     file = os.path.join(folder, "board.yaml")
@@ -167,6 +204,7 @@ def read(folder: str) -> BoardFile:
         redist_stride=reader.number(keys["redistributor-stride"], "redistributor-stride") if "redistributor-stride" in keys else 0,
         poweroff=reader.outs(keys["poweroff"], "poweroff") if "poweroff" in keys else (),
         reset=reader.outs(keys["reset"], "reset") if "reset" in keys else (),
+        device_reset=reader.device_resets(keys["device-reset"]) if "device-reset" in keys else (),
         keys={name: reader.span(value) for name, value in keys.items()})
     if reader.wrong:
         raise Refused(reader.wrong)

@@ -13,7 +13,7 @@ from typing import Iterator, Optional
 from .diag import Diagnostic
 from .images import Arch
 from .model import Hardware, Span, System
-from .plan import Vmm
+from .plan import Vmm, board_device
 
 NAMES = {"arm64": "ARM64", "x86": "x86-64"}
 SETTING = re.compile(r"CONFIG_(\w+)=y\s*")
@@ -76,6 +76,16 @@ def check_features(system: System, chosen: Code) -> list[Diagnostic]:
     return [Diagnostic("KCONFIG-FEATURE", span, f"{what} needs code that is not built in: CONFIG_{setting}",
                        fix=f"add 'CONFIG_{setting}=y' to the configuration's defconfig")
             for setting, span, what in features(system) if not built_in(setting, chosen.settings)]
+
+
+def check_resets(board: Hardware, system: System, chosen: Code) -> list[Diagnostic]:
+    """A device that board.yaml says how to reset is reset."""
+    if chosen.arch is None or built_in("HEALTH", chosen.settings):
+        return []
+    return [Diagnostic("KCONFIG-FEATURE", spec.span, f"the reset of '{device.path}', which board.yaml describes, needs code that is not "
+                       "built in: CONFIG_HEALTH", fix="add 'CONFIG_HEALTH=y' to the configuration's defconfig")
+            for part in system.partitions for spec in part.devices
+            if (device := board_device(board, spec.name)) is not None and device.reset]
 
 
 def check(board: Hardware, system: System, chosen: Code) -> list[Diagnostic]:

@@ -366,7 +366,7 @@ def layout_c(plan: Plan, tables: Tables, dtb_sizes: Sequence[int]) -> str:
         core = [(arch.CORE_ID, f"{cpu.mpidr:#x}"), ("stack_top", f"(uint64_t){arch.STACKS}[{i}] + {STACK_SLOT}"),
                 *arch.cpu_pages(i, cpu), *emit_pools.owner(cpu)]
         out.append(f"    {{ {one_line(core)} }},  /* {c_comment(emit_pools.name_of(plan, i))} */")
-    out += ["};", ""] + emit_pools.arrays(plan) + emit_channels.arrays(plan)
+    out += ["};", ""] + emit_pools.arrays(plan) + emit_channels.arrays(plan) + emit_health.arrays(plan)
     for part in plan.partitions:
         out += _arrays(plan, part, dtb_sizes[part.index])
     out.append("static const struct layout_partition partitions[] = {")

@@ -45,6 +45,14 @@ class Interrupt:
 
 
 @dataclass(frozen=True)
+class Write:
+    """To a register: physical address, width in bytes."""
+    address: int
+    width: int
+    value: int
+
+
+@dataclass(frozen=True)
 class Device:
     """A devicetree node with registers or interrupts, addresses translated to the CPU's view."""
     path: str
@@ -56,6 +64,7 @@ class Device:
     streams: tuple[int, ...] = ()      # IOMMU stream IDs
     enabled: bool = True               # status is absent, "ok" or "okay"
     ports: tuple[Region, ...] = ()     # x86: I/O ports
+    reset: tuple[Write, ...] = ()      # board.yaml: what resets it
 
 
 @dataclass(frozen=True)

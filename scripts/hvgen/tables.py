@@ -328,6 +328,11 @@ def stage2_ranges(part: PlanPartition, rights: GuestRights) -> list[Range]:
 
 # ---------------------------------------------------------------- all of it
 
+def reset_pages(part: PlanPartition) -> list[tuple[Region, str]]:
+    """Registers of its devices that are written to when it stops or starts again."""
+    return joined(sorted({(page_region(Region(w.address, w.width)), device.path) for device, _ in part.devices for w in device.reset}))
+
+
 def make_loaders(pool: Pool, plan: Plan, name: str, main: Sequence[Range], extra: Sequence[Sequence[Range]], level: int,
                  slots: int, who: str) -> tuple[str, ...]:
     """The loader map of each partition: the main map and that partition's own ranges."""
@@ -353,7 +358,8 @@ def make_tables(plan: Plan, sizes: Sizes) -> Tables:
 
     pool.side = "va"
     main = hypervisor_ranges(plan, sizes, EL2, el2_devices(plan))
-    extra = [loader_ranges(plan, part, EL2_RW, EL2_DEVICE) for part in plan.partitions]
+    extra = [[*loader_ranges(plan, part, EL2_RW, EL2_DEVICE),
+              *(Range(r.base, r.base, r.size, EL2_DEVICE, what) for r, what in reset_pages(part))] for part in plan.partitions]
     highest = max(r.va + r.size - 1 for r in [*main, *(r for more in extra for r in more)])
     va_bits = max(31, highest.bit_length())
     level, slots = start_of_stage1(va_bits)

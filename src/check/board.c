@@ -338,6 +338,7 @@ void board_load(struct board *board, enum arch arch, const char *name, const cha
     find_uart(board, extra.console, yaml);
     find_devices(board);
     find_conduit(board, extra.psci);
+    board->resets = extra.resets;
     board->redist_stride = extra.redist_stride != 0    ? extra.redist_stride
                            : board->redist_stride != 0 ? board->redist_stride
                                                        : REDIST_STRIDE;

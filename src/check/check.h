@@ -236,6 +236,19 @@ struct spec_outs {
     size_t count, room;
 };
 
+/* device-reset: a write to a device's first registers. */
+struct spec_reset {
+    const char *device;
+    uint32_t line;
+    uint64_t offset;
+    uint32_t width, value;
+};
+
+struct spec_resets {
+    struct spec_reset *at;
+    size_t count, room;
+};
+
 /* What board.yaml adds to the devicetree. */
 struct spec_board {
     const char *psci; /* "smc", "hvc", "none"; NULL: the devicetree says it */
@@ -245,6 +258,7 @@ struct spec_board {
     struct ranges reserved;
     bool has_memory;
     struct spec_outs off, reset;
+    struct spec_resets resets;
 };
 
 void spec_load(struct spec *spec, const char *name);
@@ -282,6 +296,7 @@ struct board {
     uint64_t ioapic, pm_timer, tsc_hz;
     uint32_t ioapic_lines, pit_line;
     struct spec_outs off, reset;
+    struct spec_resets resets;
 };
 
 void board_load(struct board *board, enum arch arch, const char *dtb, const char *yaml);
@@ -386,6 +401,7 @@ struct part {
     struct layout_vcpu *vcpus;
     struct layout_memory *memory;
     struct layout_image *images;
+    struct layout_write *resets;
     struct layout_doorbell *doorbells;
     uint32_t **rings;    /* the INTIDs of each doorbell */
     struct ranges ram;   /* PA, sorted */

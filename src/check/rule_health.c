@@ -167,11 +167,67 @@ static void prove_regained(const struct world *world, struct proof *proof)
     }
 }
 
+/* ---------------------------------------------------------------- resets of devices */
+
+/* The next write of board.yaml that is for the node, from `at` on; spec_resets.count: there is none. */
+static size_t next_reset(const struct world *world, int node, size_t at)
+{
+    while (at < world->board.resets.count && dt_find_name(&world->board.dt, world->board.resets.at[at].device) != node) {
+        at++;
+    }
+    return at;
+}
+
+/* The partition's writes are those of its devices, in system.yaml's order of devices and board.yaml's of writes. */
+static void prove_resets_of(const struct world *world, struct proof *proof, const struct part *part)
+{
+    uint32_t done = 0;
+
+    for (size_t i = 0; part->spec != NULL && i < part->spec->device_count; i++) {
+        int node = part->spec->devices[i].node;
+        uint64_t base = 0, size = 0;
+        bool placed = node >= 0 && dt_reg(&world->board.dt, node, 0, &base, &size) != 0;
+
+        for (size_t n = next_reset(world, node, 0); placed && n < world->board.resets.count; n = next_reset(world, node, n + 1)) {
+            const struct spec_reset *wanted = &world->board.resets.at[n];
+            const struct layout_write *has = done < part->raw.reset_count ? &part->resets[done] : NULL;
+
+            proof->checked++;
+            if (wanted->offset > size || wanted->width > size - wanted->offset) {
+                violate(proof, "board.yaml:%" PRIu32 ": 0x%" PRIx64 " is outside the registers of %s", wanted->line,
+                        wanted->offset, wanted->device);
+            }
+            if (has == NULL || has->address.raw != base + wanted->offset || has->width != wanted->width ||
+                has->value != wanted->value) {
+                violate(proof, "partition %s: write %" PRIu32 " that resets its devices is not board.yaml:%" PRIu32, part->name,
+                        done, wanted->line);
+                return;
+            }
+            done++;
+        }
+    }
+    if (done != part->raw.reset_count) {
+        violate(proof, "partition %s: %" PRIu32 " writes reset its devices, board.yaml has %" PRIu32, part->name,
+                part->raw.reset_count, done);
+    }
+}
+
+static void prove_resets(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        prove_resets_of(world, proof, &world->parts[p]);
+    }
+}
+
 /* clang-format off */
 static const struct rule rules[] = {
     {"restart-limits",
      "The limits of restarts are those of system.yaml, and such that the hypervisor can keep them.",
      "partitions", prove_limits, ARCH_BOTH},
+    {"device-resets",
+     "At a restart or stop those registers of a partition's own devices are written to that board.yaml names, with its "
+     "values and in its order.",
+     "writes", prove_resets, ARCH_BOTH},
     {"monitors",
      "Only those partitions are monitors of which system.yaml says so.",
      "partitions", prove_monitors, ARCH_BOTH},

@@ -425,7 +425,10 @@ static void prove_needs(const struct world *world, struct proof *proof)
 
 /* ---------------------------------------------------------------- loader maps */
 
-/* What a partition's loader map has beside the main map: its RAM, and the channels that are zeroed through it. */
+/*
+ * What a partition's loader map has beside the main map: its RAM, the channels that are zeroed through it, and the
+ * registers of its devices that are written to at its restarts.
+ */
 static void loaded(const struct world *world, const struct part *part, struct ranges *list)
 {
     ranges_copy(list, &part->ram);
@@ -435,6 +438,9 @@ static void loaded(const struct world *world, const struct part *part, struct ra
         if (raw->loader == part->index) {
             ranges_add(list, raw->pa.raw, raw->size, world->channels[i].name, part->index);
         }
+    }
+    for (uint32_t i = 0; i < part->raw.reset_count; i++) {
+        ranges_add_pages(list, part->resets[i].address.raw, part->resets[i].width, "a device", part->index);
     }
     ranges_sort(list);
 }
@@ -554,8 +560,8 @@ static const struct rule rules[] = {
      "and its UART.",
      "runs of pages", prove_needs, ARCH_BOTH},
     {"loader-bounded",
-     "The loader map of a partition is the main map, that partition's RAM, all of it, and the channels that are zeroed "
-     "through it; nothing else.",
+     "The loader map of a partition is the main map, that partition's RAM, all of it, the channels that are zeroed "
+     "through it, and the registers by which its devices are reset; nothing else.",
      "pages", prove_loaders, ARCH_BOTH},
 };
 /* clang-format on */

@@ -72,7 +72,7 @@ static void each_pool_array(const struct world *world, struct proof *proof,
     }
 }
 
-/* The same for channels and doorbells. */
+/* The same for channels and doorbells, and for resets of devices. */
 static void each_channel_array(const struct world *world, struct proof *proof,
                                void (*prove)(const struct world *, struct proof *, const void *, uint64_t, const char *))
 {
@@ -82,6 +82,9 @@ static void each_channel_array(const struct world *world, struct proof *proof,
     for (uint32_t p = 0; p < world->part_count; p++) {
         const struct part *part = &world->parts[p];
 
+        if (part->raw.reset_count != 0) {
+            prove(world, proof, part->raw.resets, part->raw.reset_count * sizeof(part->resets[0]), "resets of devices");
+        }
         if (part->raw.doorbell_count != 0) {
             prove(world, proof, part->raw.doorbells, part->raw.doorbell_count * sizeof(part->doorbells[0]), "doorbells");
         }

@@ -507,7 +507,7 @@ static uint64_t number_in(struct source *source, const yaml_node_t *entry, const
     const yaml_node_t *node = member(source, entry, key);
 
     if (node == NULL) {
-        unusable("%s:%" PRIu32 ": a port write needs port, width and value", source->file, line_of(entry));
+        unusable("%s:%" PRIu32 ": a write needs its place, width and value", source->file, line_of(entry));
     }
     return quantity(source, node);
 }
@@ -528,6 +528,31 @@ static void read_outs(struct source *source, struct spec_outs *outs, const yaml_
         outs->at[outs->count++] = (struct layout_out){.port = (uint16_t)number_in(source, entry, "port"),
                                                       .width = (uint16_t)number_in(source, entry, "width"),
                                                       .value = (uint32_t)number_in(source, entry, "value")};
+    }
+}
+
+/* {DEVICE: [{offset:, width:, value:}], ...} */
+static void read_resets(struct source *source, struct spec_resets *resets, const yaml_node_t *node)
+{
+    if (node == NULL || node->type != YAML_MAPPING_NODE) {
+        return;
+    }
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *name = node_at(source, pair->key), *list = node_at(source, pair->value);
+
+        if (list->type != YAML_SEQUENCE_NODE) {
+            unusable("%s:%" PRIu32 ": a list of writes is expected", source->file, line_of(list));
+        }
+        for (yaml_node_item_t *item = list->data.sequence.items.start; item < list->data.sequence.items.top; item++) {
+            const yaml_node_t *entry = node_at(source, *item);
+
+            resets->at = grow(resets->at, sizeof(resets->at[0]), resets->count, &resets->room);
+            resets->at[resets->count++] = (struct spec_reset){.device = text("%s", scalar(source, name)),
+                                                              .line = line_of(entry),
+                                                              .offset = number_in(source, entry, "offset"),
+                                                              .width = (uint32_t)number_or(source, entry, "width", 4),
+                                                              .value = (uint32_t)number_in(source, entry, "value")};
+        }
     }
 }
 
@@ -559,6 +584,7 @@ void spec_board_load(struct spec_board *spec, const char *name)
     }
     read_outs(&source, &spec->off, member(&source, root, "poweroff"));
     read_outs(&source, &spec->reset, member(&source, root, "reset"));
+    read_resets(&source, &spec->resets, member(&source, root, "device-reset"));
     node = member(&source, root, "redistributor-stride");
     spec->redist_stride = node != NULL ? quantity(&source, node) : 0;
     yaml_document_delete(&source.document);

@@ -139,6 +139,16 @@ static bool read_part(struct world *world, struct proof *proof, struct part *par
     if (part->vcpus == NULL || part->memory == NULL || part->images == NULL || !read_doorbells(world, proof, part)) {
         return false;
     }
+    if (raw->reset_count > MAX_RANGES) {
+        violate(proof, "partition %s: %" PRIu32 " writes reset its devices", part->name, raw->reset_count);
+        return false;
+    }
+    part->resets = raw->reset_count != 0
+                       ? copy_array(world, proof, raw->resets, raw->reset_count, sizeof(part->resets[0]), "resets of devices")
+                       : alloc(0);
+    if (part->resets == NULL) {
+        return false;
+    }
     for (uint32_t i = 0; i < raw->memory_count; i++) {
         ranges_add(&part->ram, part->memory[i].pa.raw, part->memory[i].size, part->name, part->index);
     }

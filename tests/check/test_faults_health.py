@@ -2,12 +2,14 @@
 """Faults in limits of restarts, watchdogs and monitors; each breaks exactly the properties that it names."""
 from __future__ import annotations
 
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 
-from conftest import Checker, run
-from planter import Image
+from conftest import HERE, OUT, Checker, run
+from planter import U32, U64, Image, structure
+
+Write = structure("Write", ("address", U64), ("width", U32), ("value", U32))
 
 Plant = Callable[[Image], None]
 FAULTS: list[tuple[str, Plant, set[str], str]] = []
@@ -109,6 +111,42 @@ def traps_for_nothing(image: Image) -> None:
     image.part("alpha").trap_wfi = 1
 
 
+def reset(image: Image, index: int) -> Any:
+    return image.view(Write, image.part("beta").resets, index)
+
+
+@fault("device-resets", says="write 1 that resets its devices is not board.yaml")
+def another_value(image: Image) -> None:
+    reset(image, 1).value = 1
+
+
+@fault("device-resets", says="write 0 that resets")
+def another_width(image: Image) -> None:
+    reset(image, 0).width = 2
+
+
+@fault("device-resets", "loader-bounded", says="a device for writing")
+def anothers_register(image: Image) -> None:
+    reset(image, 0).address = 0x9040000
+
+
+@fault("device-resets", says="write 1 that resets")
+def write_left_out(image: Image) -> None:
+    image.part("beta").reset_count = 1
+
+
+@fault("layout-readable", says="writes reset its devices")
+def absurd_reset_count(image: Image) -> None:
+    image.part("beta").reset_count = 1 << 20
+
+
+@fault("layout-read-only", "layout-checksum", says="resets of devices")
+def resets_in_writable_data(image: Image) -> None:
+    part = image.part("beta")
+    image.put(image.symbols["writable"], image.bytes_at(part.resets, 16 * part.reset_count))
+    part.resets = image.symbols["writable"]
+
+
 def test_the_good_image_passes(health: Checker) -> None:
     verdict = health(health.good / "bulkhead.elf")
     assert verdict.status == 0, verdict.text
@@ -122,6 +160,16 @@ def test_fault(health: Checker, name: str, plant: Plant, broken: set[str], says:
     assert verdict.status == 1, verdict.text
     assert set(verdict.rules) == broken, verdict.text
     assert says in verdict.text, verdict.text
+
+
+def test_writes_that_the_board_does_not_name(health: Checker) -> None:
+    board = OUT / "fewer-resets.yaml"
+    text = (HERE / "board/board.yaml").read_text()
+    assert ", {offset: 0x400, width: 1, value: 0}]" in text
+    board.write_text(text.replace(", {offset: 0x400, width: 1, value: 0}]", "]"))
+    verdict = health(health.good / "bulkhead.elf", "--board", board)
+    assert set(verdict.rules) == {"device-resets"}, verdict.text
+    assert "2 writes reset its devices, board.yaml has 1" in verdict.text
 
 
 def test_every_property_has_a_fault(health: Checker) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from configs import guest, hello, linux, system
-from machine import board_arguments
+from configs import BOARD, guest, hello, linux, system
+from machine import REPO, board_arguments
 
 NO_PANIC = r"^bulkhead\| .*(?:PANIC|panic|halt|has not left)"
 BITTEN = r"^bulkhead\| FAULT {}: its watchdog \(system.yaml:\d+\) was not refreshed for {} us, vcpu 0 was at pc 0x\w+"
@@ -248,3 +248,63 @@ def test_events_that_nobody_reads_are_counted(build, machine):
     found = one.expect(r"health: event \w+ of 2 .* lost (\d+)", 10)
     assert int(found.group(1)) >= 83 - 64
     one.expect(r"health: no more events", 10)
+
+
+# ---------------------------------------------------------------- what a restart takes back
+
+PL011, PL061, DIST = 0x9040000, 0x9030000, 0x8000000
+RESETS = f"""device-reset:
+  /pl061@9030000: [{{offset: 0x410, value: 0}}, {{offset: 0x400, value: 0}}]
+  /pl011@9040000: [{{offset: 0x30, value: 0x300, width: 2}}, {{offset: 0x38, value: 0}}]
+"""
+
+
+def poke(one, address, value, kept=None):
+    one.send(f"poke {address:#x} {value:#x}\r", pause=0.01)
+    one.expect(rf"health: {address:#x} holds {value if kept is None else kept:#x}$", 10)
+
+
+def peek(one, address, value):
+    one.send(f"peek {address:#x}\r", pause=0.01)
+    one.expect(rf"health: {address:#x} holds {value:#x}$", 10)
+
+
+def own_board(build, name, more):
+    """The board with something added to its board.yaml; system.yaml names it by its path."""
+    folder = REPO / "build/test-system/boards" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (REPO / "boards" / BOARD).iterdir():
+        text = file.read_text()
+        (folder / file.name).write_text(text + more if file.name == "board.yaml" else text)
+    return str(folder)
+
+
+@pytest.mark.parametrize("resets", (True, False))
+def test_a_restart_resets_devices_as_the_board_says(build, machine, resets):
+    board = own_board(build, "with-resets", RESETS) if resets else BOARD
+    devices = "    devices: [/pl061@9030000, /pl011@9040000]\n"
+    one = machine(qemu(build.text(f"health-reset-{resets}", system(guest("own", "health", "[0]", on_fault="restart", more=devices),
+                                                                  board=board), "CONFIG_HEALTH=y\n")), ports=2)
+    one.expect(r"^own\| health: up", 30)
+    poke(one, PL061 + 0x400, 0xff)
+    poke(one, PL011 + 0x38, 0x10)
+    one.send("fault\r", pause=0.01)
+    one.expect(r"^own\| health: up", 10, never=NO_PANIC)
+    peek(one, PL061 + 0x400, 0 if resets else 0xff)
+    peek(one, PL011 + 0x38, 0 if resets else 0x10)
+
+
+def test_a_restart_takes_interrupts_back(build, machine):
+    """INTID 39, of the PL061: enabled, pending and active."""
+    one = machine(qemu(build.text("health-irqs", system(guest("own", "health", "[0]", on_fault="restart",
+                                                              more="    devices: [/pl061@9030000]\n")))))
+    one.expect(r"^own\| health: up", 30)
+    bit = 1 << 7
+    poke(one, DIST + 0x204, bit)                           # ISPENDR1
+    poke(one, DIST + 0x304, bit)                           # ISACTIVER1
+    poke(one, DIST + 0x104, bit, bit | 0x2)                # ISENABLER1; the other is its console's
+    one.send("reboot\r", pause=0.01)
+    one.expect(r"^own\| health: up", 10)
+    for register in (0x204, 0x304):
+        peek(one, DIST + register, 0)
+    peek(one, DIST + 0x104, 0x2)
