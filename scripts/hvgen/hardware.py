@@ -332,8 +332,8 @@ def _with_resets(devices: tuple[Device, ...], board: BoardFile, pc_board: bool, 
             wrong.append(Diagnostic("BOARD-FILE", entry.span, f"there is no device '{entry.name}' on the board",
                                     fix=did_you_mean(entry.name, names)))
         elif beyond is not None:
-            wrong.append(Diagnostic("BOARD-FILE", entry.span, f"offset {beyond.address:#x} is outside the first registers of {device.path}, "
-                                    hex_range(first.base, first.size)))
+            wrong.append(Diagnostic("BOARD-FILE", entry.span, f"offset {beyond.address:#x} is outside the first registers of "
+                                    f"{device.path}, {hex_range(first.base, first.size)}"))
         else:
             writes = tuple(Write(first.base + w.address, w.width, w.value) for w in entry.writes)
             found[device.path] = replace(device, reset=writes)

@@ -177,7 +177,8 @@ static void a_watchdog_is_a_fault(void **state)
     (void)state;
     assert_int_equal(carry_out(0, REQUEST_WATCHDOG), REQUEST_STOP);
     assert_int_equal(carry_out(2, REQUEST_WATCHDOG), REQUEST_RESTART);
-    assert_non_null(strstr(said, "FAULT free: its watchdog (system.yaml:0) was not refreshed for 100000 us, vcpu 0 was at pc 0x40081234\n"));
+    assert_non_null(strstr(said, "FAULT free: its watchdog (system.yaml:0) was not refreshed for 100000 us, "
+                                 "vcpu 0 was at pc 0x40081234\n"));
 }
 
 /* ---------------------------------------------------------------- monitors */
