@@ -15,6 +15,12 @@
 extern void svm_take_nmi(void);
 struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf);
 uint64_t fake_rdmsr(uint32_t msr);
+/* As Bochs has it: there is no EOI for the spurious vector, even if it was sent as any other. */
+static bool spurious(int vector)
+{
+    return (*pc_msr(0x80f) & 0xffu) == (uint32_t)vector;
+}
+
 void fake_wrmsr(uint32_t msr, uint64_t value);
 uint64_t fake_rdtsc(void);
 uint64_t fake_read_cr4(void);
@@ -222,7 +228,9 @@ void fake_wrmsr(uint32_t msr, uint64_t value)
         int vector = highest(pc_isr[core_now]);
 
         assert_true(vector >= 0 && value == 0);
-        pc_isr[core_now][vector / 64] &= ~(UINT64_C(1) << (vector % 64));
+        if (!spurious(vector)) {
+            pc_isr[core_now][vector / 64] &= ~(UINT64_C(1) << (vector % 64));
+        }
     } else {
         *pc_msr(msr) = value;
     }
@@ -392,6 +400,7 @@ void vmm_take_interrupts(void)
     assert_true(vector >= 16);
     if (!pc_apic_stuck && *pc_msr(0x808) == 0 && highest(pc_isr[core_now]) < vector) {
         pc_irr[core_now][vector / 64] &= ~(UINT64_C(1) << (vector % 64));
+        pc_isr[core_now][vector / 64] |= spurious(vector) ? UINT64_C(1) << (vector % 64) : 0;
         taken_count++;
     }
 }

@@ -17,7 +17,7 @@
 #define LVT_MASKED     (1u << 16)
 #define SPURIOUS_ON    (1u << 8)
 #define VECTOR_WORDS   8u
-#define DRAIN_LIMIT    256u  /* one interrupt for each vector is the most that can wait */
+#define DRAIN_LIMIT    512u  /* steps: each vector can be in service once, and wait once */
 
 void apic_on(void)
 {
@@ -49,6 +49,27 @@ static bool any_of(uint32_t first)
     return found != 0;
 }
 
+/*
+ * Software-enabled, so that what waits can be taken. A guest may have sent itself the spurious vector, too, and an
+ * APIC may take no EOI for that (Bochs): so it is now this, now that.
+ */
+static void drain(void)
+{
+    for (uint32_t i = 0; i < DRAIN_LIMIT; i++) {
+        bool in_service = any_of(REG_IN_SERVICE);
+
+        if (!in_service && !any_of(REG_REQUESTED)) {
+            break;
+        }
+        wrmsr(REG_SPURIOUS, SPURIOUS_ON | 0xfeu | (i & 1u));
+        if (in_service) {
+            wrmsr(REG_EOI, 0);
+        } else {
+            vmm_take_interrupts();
+        }
+    }
+}
+
 void apic_reset(void)
 {
     uint32_t last = (uint32_t)rdmsr(REG_VERSION) >> 16 & 0xffu;  /* index of the last LVT entry */
@@ -63,12 +84,6 @@ void apic_reset(void)
     }
     wrmsr(REG_TIMER, 0);
     wrmsr(REG_TPR, 0);
-    wrmsr(REG_SPURIOUS, SPURIOUS_ON | 0xffu);  /* on, so that what waits can be taken */
-    for (uint32_t i = 0; i < DRAIN_LIMIT && any_of(REG_IN_SERVICE); i++) {
-        wrmsr(REG_EOI, 0);
-    }
-    for (uint32_t i = 0; i < DRAIN_LIMIT && any_of(REG_REQUESTED); i++) {
-        vmm_take_interrupts();
-    }
+    drain();
     wrmsr(REG_SPURIOUS, 0xffu);
 }
