@@ -2,7 +2,10 @@
 """Configurations with shared cores, built and started: every scheduler and placement."""
 from __future__ import annotations
 
-from configs import hello, system
+import pytest
+
+from conftest import long
+from configs import hello, linux, system
 from machine import board_arguments
 
 WINDOWS = """  fixed:
@@ -41,6 +44,28 @@ def test_two_guests_and_linux_on_one_core(build, machine):
 def pooled(build, name, pools, **uses):
     text = system(*(hello(use, name=part) for part, use in uses.items()))
     return build.text(name, f"{text}\npools:\n{pools}", "CONFIG_POOLS=y\nCONFIG_ARINC653=y\n")
+
+
+def linux_answers(one, number, name):
+    """Types on one console, and waits for its shell's answer."""
+    one.ports[0].position = 0
+    one.expect(rf"^{name}\| .*Linux is up: 1 CPUs", 150, never=NO_PANIC)
+    one.send(f"\x01{number}", pause=0.01)
+    one.expect(f"input goes to {name}", 10)
+    one.send(f"echo $(hostname) sum=$(({number}*1111))\n", pause=0.01)
+    one.expect(rf"linux sum={number * 1111}", 60, never=NO_PANIC)
+
+
+@pytest.mark.parametrize("count", [2, long(3)])
+def test_linux_guests_on_one_core(build, machine, count):
+    """Each has a third of the core, or what the others leave, and answers on its console."""
+    names = ("alpha", "beta", "gamma")[:count]
+    share = "{pool: shared, budget: 3 ms, period: 10 ms, extra-time: true}"
+    text = system(*(linux(share, name=name, memory="192 MiB") for name in names))
+    one = machine(qemu(build.text(f"linux-{count}", f"{text}\npools:\n  shared: {{cpus: [0]}}\n", "CONFIG_POOLS=y\n")), limit=480)
+    for number, name in enumerate(names, 1):
+        linux_answers(one, number, name)
+    linux_answers(one, 1, names[0])         # the first is still there
 
 
 def test_placed_on_two_cores(build, machine):
