@@ -99,6 +99,7 @@ RULES = {
     "PART-LIMIT": "more partitions than a layout can hold",
     "POOL-BUDGET": "a budget is longer than its period",
     "POOL-CORE": "a vcpu is to stay on a core that it cannot have",
+    "POOL-DEVICE": "a device with an interrupt of each core's own, on a shared core",
     "POOL-DIRECT": "direct interrupts on a shared core",
     "POOL-EMPTY": "a pool has no cores, or nobody runs in it",
     "POOL-LIMIT": "more pools, cores or vcpus in pools than a layout can hold",

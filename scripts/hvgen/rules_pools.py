@@ -64,6 +64,16 @@ def pool_direct(case: Case) -> Iterator[Diagnostic]:
                              "use 'interrupts: virtual', or give it cores of its own")
 
 
+def pool_device(case: Case) -> Iterator[Diagnostic]:
+    for given in case.given:
+        private = [i.intid for i in given.device.interrupts if 16 <= i.intid < 32]
+        if given.part.use and private and not case.hardware.pc:
+            yield Diagnostic("POOL-DEVICE", given.spec.span, f"'{given.device.path}' has interrupt {private[0]} "
+                             f"(PPI {private[0] - 16}), which each core has for itself; partition '{given.part.name}' shares its core",
+                             ((given.part.use.span, f"it runs in pool '{given.part.use.pool}'"),),
+                             "give the partition cores of its own, or leave the device out")
+
+
 def pool_core(case: Case) -> Iterator[Diagnostic]:
     for part in case.system.partitions:
         pool = pools.pool_of(case.system, part.use) if part.use else None
@@ -164,5 +174,5 @@ def _sched(case: Case, pool: Pool) -> Iterator[Diagnostic]:
     yield Diagnostic(verdict.rule, pool.span, f"pool '{pool.name}' {verdict.reason}", tuple(notes), verdict.fix)
 
 
-CHECKS = (pool_unknown, pool_empty, pool_limit, pool_direct, pool_core, window_names, window_frame, window_overlap, window_missing,
-          sched)
+CHECKS = (pool_unknown, pool_empty, pool_limit, pool_direct, pool_device, pool_core, window_names, window_frame, window_overlap,
+          window_missing, sched)
