@@ -106,10 +106,18 @@ static HV_COLD void load_interrupts(const struct cpu *cpu)
 }
 
 /* What the redistributor lets through is changed where the next guest wants it otherwise. */
-static HV_COLD void change_ppis(struct cpu *cpu, uint32_t before, uint32_t now)
+static HV_COLD void change_ppis(struct cpu *core, uint32_t now)
 {
-    mmio_write32(cpu->vgic.redist + GICD_ICENABLER, before & ~now);
-    mmio_write32(cpu->vgic.redist + GICD_ISENABLER, now & ~before);
+    mmio_write32(core->vgic.redist + GICD_ICENABLER, core->ppi_on & ~now);
+    mmio_write32(core->vgic.redist + GICD_ISENABLER, now & ~core->ppi_on);
+    core->ppi_on = now;
+}
+
+void pool_note_ppis(const struct cpu *cpu, uint32_t mask, bool on)
+{
+    struct cpu *core = core_of(cpu);
+
+    core->ppi_on = on ? core->ppi_on | mask : core->ppi_on & ~mask;
 }
 
 static uint32_t enabled_ppis(const struct cpu *cpu)
@@ -117,7 +125,7 @@ static uint32_t enabled_ppis(const struct cpu *cpu)
     return cpu->vgic.enabled & cpu->vcpu.config->ppi_mask;
 }
 
-static void save_guest(struct cpu *cpu, struct cpu *core)
+static void save_guest(struct cpu *cpu)
 {
     struct context *context = &cpu->context;
 
@@ -131,7 +139,6 @@ static void save_guest(struct cpu *cpu, struct cpu *core)
     if ((context->lr_used | context->spi_word) != 0) {
         save_interrupts(cpu);
     }
-    core->ppi_on = enabled_ppis(cpu);
 }
 
 static void load_guest(struct cpu *cpu, struct cpu *core)
@@ -152,7 +159,7 @@ static void load_guest(struct cpu *cpu, struct cpu *core)
         __asm__ volatile("tlbi vmalle1\n\tic iallu\n\tdsb nsh" : : : "memory");
     }
     if (core->ppi_on != ppis) {
-        change_ppis(cpu, core->ppi_on, ppis);
+        change_ppis(core, ppis);
     }
     if ((context->lr_used | context->ppi_active) != 0) {
         load_interrupts(cpu);
@@ -231,7 +238,7 @@ void arch_to_next(uint32_t core, uint32_t next)
         leave_loader(core, next);
         return;
     }
-    save_guest(self, home);
+    save_guest(self);
     home->leaving = self;
     /* One that another core has not left yet is for the idle thread to wait for: this one may be awaited there. */
     if (to == home || !claim(to)) {

@@ -14,7 +14,10 @@ void pool_core_init(uint32_t cpu);
 /* Interrupts of a pool's core while a vcpu runs there; the core may be another's afterwards. */
 void pool_interrupt(struct cpu *cpu);
 
-/* The same for a thread at work in the hypervisor, if there is an interrupt. */
+/* Private interrupts have been let through, or held back, on the core of the vcpu that runs. */
+void pool_note_ppis(const struct cpu *cpu, uint32_t mask, bool on);
+
+/* The same as pool_interrupt for a thread at work in the hypervisor, if there is an interrupt. */
 void pool_poll(struct cpu *cpu);
 
 /* The partition's interrupts have been reset: what was kept for its vcpus is over. */

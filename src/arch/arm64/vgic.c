@@ -328,6 +328,9 @@ void vgic_reset_core(struct cpu *cpu)
     uint32_t mine = cpu->vcpu.config->ppi_mask | (cpu->direct ? 0xffffu : 0);
 
     mmio_write32(cpu->vgic.redist + GICD_ICENABLER, mine);
+    if (HV_POOLS && cpu->pooled) {
+        pool_note_ppis(cpu, mine, false);
+    }
     mmio_write32(cpu->vgic.redist + GICD_ICACTIVER, mine);
     mmio_write32(cpu->vgic.redist + GICD_ICPENDR, mine);
     cpu->vgic.enabled = 0;

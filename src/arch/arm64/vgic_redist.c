@@ -7,6 +7,7 @@
 #include <hv/types.h>
 
 #include "gic.h"
+#include "pool.h"
 #include "sysreg.h"
 #include "vgic.h"
 #include "vgic_mask.h"
@@ -129,6 +130,9 @@ static void redist_enable(struct cpu *target, struct cpu *cpu, uint32_t value, b
     }
     if ((value & (HV_POOLS ? present_mask(target) : owned)) != 0) {
         mmio_write32(target->vgic.redist + (enable ? GICD_ISENABLER : GICD_ICENABLER), value & owned);
+        if (HV_POOLS && target->pooled) {
+            pool_note_ppis(target, value & owned, enable);
+        }
     }
     if (!enable && target == cpu) {
         vgic_withdraw(cpu, cpu->vgic.redist, 0, value & (owned | soft));
