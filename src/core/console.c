@@ -7,6 +7,8 @@
  */
 #include <hv/arch.h>
 #include <hv/console.h>
+#include <hv/features.h>
+#include <hv/pool.h>
 #include <hv/serial.h>
 #include <hv/vuart.h>
 #include <hv/watchdog.h>
@@ -16,6 +18,7 @@
 #define STAGE_SIZE   40u
 #define NOBODY       0xffffffffu   /* the cursor stands at the start of a line */
 #define HYPERVISOR   0xfffffffeu
+#define OWN_RING     LAYOUT_MAX_PARTITIONS  /* the hypervisor's messages from shared cores */
 #define CTRL_A       0x01
 #define REST_NS      UINT64_C(5000000)   /* a line that did not grow for 5 ms rests */
 #define GIVE_UP_NS   UINT64_C(500000000) /* a guest that has not read its input for half a second */
@@ -28,7 +31,9 @@ struct ring {
     uint8_t  text[RING_SIZE];
 };
 
-static struct ring rings[LAYOUT_MAX_PARTITIONS] HV_LATE;
+static struct ring rings[LAYOUT_MAX_PARTITIONS + HV_POOLS] HV_LATE;
+static uint32_t own_lock;       /* a core writes into rings[OWN_RING] */
+static bool     own_lost;       /* something did not fit there */
 static uint32_t port_lock;      /* 1: a core moves characters */
 static bool     port_shared;    /* other cores run, so the lock counts */
 static uint32_t line_owner = NOBODY;
@@ -128,9 +133,17 @@ static bool ring_may_start(uint32_t partition)
            rests(ring->grown);
 }
 
-/* The partition whose character comes next, or NOBODY. */
-static uint32_t next_partition(void)
+static bool own_waits(void)
 {
+    return HV_POOLS && ring_count(&rings[OWN_RING]) != 0;
+}
+
+/* The ring whose character comes next, or NOBODY. */
+static uint32_t next_ring(void)
+{
+    if (own_waits()) {
+        return OWN_RING;
+    }
     if (line_owner < layout.partition_count && ring_count(&rings[line_owner]) != 0) {
         return line_owner;
     }
@@ -147,15 +160,16 @@ static uint32_t next_partition(void)
 /* The port is ours: moves characters until the port is full or the rings have nothing for it. */
 static bool port_fill(void)
 {
-    uint32_t partition;
+    uint32_t next;
     bool moved = false;
 
-    while ((partition = next_partition()) != NOBODY) {
-        struct ring *ring = &rings[partition];
+    while ((next = next_ring()) != NOBODY) {
+        struct ring *ring = &rings[next];
         uint8_t character = ring->text[ring->tail % RING_SIZE];
+        uint32_t owner = HV_POOLS && next == OWN_RING ? HYPERVISOR : next;
 
-        if (partition != line_owner) {
-            stage_switch(partition);
+        if (owner != line_owner) {
+            stage_switch(owner);
         }
         if (!send_owned(character)) {
             return true;
@@ -179,7 +193,7 @@ static bool rings_empty(void)
             return false;
         }
     }
-    return true;
+    return !own_waits();
 }
 
 /* Moves what can be moved; what stays is left to the console's core, if there is one. */
@@ -289,11 +303,24 @@ static void port_take(void)
     }
 }
 
+/* What was kept comes first. */
+static void send_kept(void)
+{
+    uint64_t limit = arch_time_ns() + SPIN_NS;
+
+    while (own_waits() && arch_time_ns() < limit) {
+        (void)port_fill();
+    }
+}
+
 void console_message(const char *text, uint32_t count)
 {
     uint32_t start = 0;
 
     port_take();
+    if (HV_POOLS) {
+        send_kept();
+    }
     while (start < count) {
         uint32_t end = start;
 
@@ -313,6 +340,36 @@ void console_message(const char *text, uint32_t count)
         start = end + 1u;
     }
     port_release();
+}
+
+static void keep(struct ring *ring, const char *text, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        ring->text[(ring->head + i) % RING_SIZE] = (uint8_t)text[i];
+    }
+    __atomic_store_n(&ring->head, ring->head + count, __ATOMIC_RELEASE);
+}
+
+void console_later(const char *text, uint32_t count)
+{
+    static const char lost[] = "messages were lost here: the port is too slow\n";
+    struct ring *ring = &rings[OWN_RING];
+    uint32_t more;
+
+    if (!HV_POOLS || !port_shared || arch_thread() < layout.cpu_count) {
+        console_message(text, count);
+        return;
+    }
+    while (__atomic_exchange_n(&own_lock, 1u, __ATOMIC_ACQUIRE) != 0) {
+    }
+    more = own_lost ? sizeof(lost) - 1u : 0;
+    own_lost = RING_SIZE - (ring->head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE)) < count + more;
+    if (!own_lost) {
+        keep(ring, lost, more);
+        keep(ring, text, count);
+    }
+    __atomic_store_n(&own_lock, 0u, __ATOMIC_RELEASE);
+    console_drain();
 }
 
 static void console_help(void)

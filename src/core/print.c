@@ -2,6 +2,7 @@
 /* Formatting for the hypervisor's own messages: into a buffer on the stack, no allocation. */
 #include <hv/arch.h>
 #include <hv/console.h>
+#include <hv/features.h>
 #include <hv/message.h>
 
 static inline void put(struct message *message, char character)
@@ -62,7 +63,11 @@ void print(const char *format, ...)
     va_start(args, format);
     message_format(&message, format, &args);
     va_end(args);
-    console_message(message.text, message.count);
+    if (HV_POOLS) {
+        console_later(message.text, message.count);
+    } else {
+        console_message(message.text, message.count);
+    }
 }
 
 void panic(const char *format, ...)

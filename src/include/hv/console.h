@@ -25,6 +25,12 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, ready made: `count` characters, of which \n end lines. Waits for the port, but not for ever. */
 void console_message(const char *text, uint32_t count);
 
+/*
+ * As console_message(), but a pool's vcpu does not wait, since others share its core: what the port does not take at
+ * once is kept and follows; what does not fit is lost, and that is said.
+ */
+void console_later(const char *text, uint32_t count);
+
 /* The board cannot go on: prints the sentence and halts this core. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
