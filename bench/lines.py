@@ -26,7 +26,7 @@ BOTH, ARM64, X86, SVM, VMX, POOLS = "both", "ARM64", "x86", "SVM", "VMX", "pools
 MACHINES = (BOTH, ARM64, X86, SVM, VMX, POOLS)
 
 CONFIGS = {"ARM64": ARM64, "GICV3": ARM64, "X86": X86, "SVM": SVM, "VMX": VMX, "POOLS": POOLS, "ARINC653": POOLS,
-           "EFI": BOTH}
+           "TRACE": POOLS, "EFI": BOTH}    # of what others choose the path tells
 
 # Folders, the longest that fits first.
 PARTS = (("src/include", "headers of the core"), ("src/core", "core"), ("src/drivers", "serial port"),
@@ -38,7 +38,7 @@ NAMED = {
     "bitmaps.py": X86, "cpuid.py": X86, "guest_acpi.py": X86, "msrs.py": X86, "pc.py": X86, "pvh.py": X86,
     "aml.c": X86, "rule_bitmaps.c": X86, "rule_boot.c": X86,
     "schedule.py": POOLS, "schedule_view.py": POOLS,
-    "sched.h": POOLS,
+    "sched.h": POOLS, "trace.h": POOLS,
 }
 
 
@@ -62,7 +62,10 @@ def built_for() -> dict[str, str]:
     found: dict[str, str] = {}
     for variable, config, objects in re.findall(r"^(obj|efi|pools)-(?:y|\$\(CONFIG_(\w+)\)) *\+?:?= *(.*)$", text, re.M):
         for name in re.findall(r"(\S+)\.o\b", objects):
-            found[name] = POOLS if variable == "pools" else CONFIGS[config] if config else BOTH
+            if variable == "pools":
+                found[name] = POOLS
+            elif not config or config in CONFIGS:
+                found[name] = CONFIGS.get(config, BOTH)
     return found
 
 

@@ -98,13 +98,23 @@ static void show_flight(void)
     late_max = 0;
 }
 
+static void publish(void)
+{
+    struct telemetry sample = { .step = step_number };
+
+    for (uint32_t axis = 0; axis < AXES; axis++) {
+        sample.angle[axis] = (int32_t)attitude_mdeg(&attitude, axis);
+    }
+    telemetry_send(&sample);
+}
+
 /* The control loop's body. */
 static void step(void)
 {
     attitude_step(&attitude, STEPS_A_SECOND);
     step_number++;
     if (step_number % STEPS_A_SAMPLE == 0) {
-        telemetry_send(&attitude, step_number);
+        publish();
     }
     if (has_dog && step_number % STEPS_A_REFRESH == 0) {
         watchdog_refresh();

@@ -1,33 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "telemetry.h"
 
+#include "arinc_ports.h"
 #include "channel.h"
 
-enum word { MAGIC, NUMBER, STEP, ANGLES, LIFE = ANGLES + AXES };
-
-static struct channel channel;
+static struct sampling_port port;
 static uint32_t life = 1;
+static bool is_open;
 
-static uint32_t get(uint32_t word)
-{
-    return mmio_read32(channel.base + 4u * word);
-}
-
-static void put(uint32_t word, uint32_t value)
-{
-    mmio_write32(channel.base + 4u * word, value);
-}
-
-/* What is in a channel outlives a restart: so it is known that there was one. */
+/* What is in a channel outlives a restart: the last sample says how often there has been one. */
 bool telemetry_open(void)
 {
-    if (!channel_find("telemetry", &channel)) {
-        return false;
+    struct channel channel;
+    struct telemetry last;
+    uint32_t length;
+    bool valid;
+
+    is_open = channel_find("telemetry", &channel) && channel.writable &&
+              sampling_open_source(&port, channel.base, channel.size, sizeof(last));
+    if (is_open && sampling_read(&port, &last, &length, &valid, 0) == PORT_OK && length == sizeof(last)) {
+        life = last.life + 1u;
     }
-    life = get(MAGIC) == TELEMETRY_MAGIC ? get(LIFE) + 1u : 1u;
-    put(LIFE, life);
-    put(MAGIC, TELEMETRY_MAGIC);
-    return true;
+    return is_open;
 }
 
 uint32_t telemetry_life(void)
@@ -35,20 +29,10 @@ uint32_t telemetry_life(void)
     return life;
 }
 
-void telemetry_send(const struct attitude *attitude, uint32_t step)
+void telemetry_send(struct telemetry *sample)
 {
-    uint32_t number;
-
-    if (channel.base == 0) {
-        return;
+    if (is_open) {
+        sample->life = life;
+        (void)sampling_write(&port, sample, sizeof(*sample), timer_ns(board_now()));
     }
-    number = get(NUMBER) | 1u;   /* odd already, if its last life ended in the middle of one */
-    put(NUMBER, number);
-    channel_barrier();
-    put(STEP, step);
-    for (uint32_t axis = 0; axis < AXES; axis++) {
-        put(ANGLES + axis, (uint32_t)attitude_mdeg(attitude, axis));
-    }
-    channel_barrier();
-    put(NUMBER, number + 1u);
 }

@@ -94,7 +94,7 @@ def _periods(history: History, row: Row, number: int, runs: list[Run], late: int
     spent = sorted(event.time for _, of, event in history.marks if of == number and event.kind == SPENT)
     gifts = [(run.start, run.end) for run in runs if run.extra]
     start = history.begin + -(-(history.start - history.begin) // server.period) * server.period
-    debt: Optional[int] = 0 if start == history.begin else None    # not known
+    debt: Optional[int] = 0 if history.whole else None             # not known
     for begin in range(start, history.end - server.period + 1, server.period):
         end = begin + server.period
         first, last = bisect.bisect_left(gifts, (begin, 0)), bisect.bisect_left(gifts, (end, 0))

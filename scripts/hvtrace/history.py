@@ -55,12 +55,13 @@ class Fault:
 
 @dataclass
 class History:
-    """What happened to one pool, from `start` to `end`."""
+    """What happened to one pool, from `start` to `end`; whole: nothing that came before matters."""
     pool: Pool
     hz: int
     begin: int                             # of the first period of all servers
     start: int
     end: int
+    whole: bool = True
     events: int = 0
     lost: int = 0
     runs: list[Run] = field(default_factory=list)                   # by core, then by time
@@ -74,7 +75,9 @@ class History:
 
     def begin_at(self, seconds: float) -> None:
         """Nothing before is judged."""
-        self.start = min(max(self.start, self.begin + round(seconds * self.hz)), self.end)
+        start = min(max(self.start, self.begin + round(seconds * self.hz)), self.end)
+        self.whole = self.whole and start == self.start
+        self.start = start
         self.faults = [fault for fault in self.faults if fault.time >= self.start]
 
     def seconds(self, time: int) -> float:
@@ -122,10 +125,12 @@ def _history(pool: Pool, number: int, dump: Dump) -> History:
     core_of = dict(zip(pool.entries, pool.cores))
     rings = [ring for ring in dump.rings if (ring.number == number if ring.of_pool else ring.number in core_of)]
     begin = dump.begin[number]
-    starts = [ring.events[0].time for ring in rings if ring.lost and ring.events]
+    # Nothing is promised before each core has come up and decided for the first time.
+    starts = [ring.events[0].time for ring in rings if ring.events and (ring.lost or not ring.of_pool)]
     ends = [ring.events[-1].time for ring in dump.rings if ring.events]
-    history = History(pool, dump.hz, begin, max([begin, *starts]), max([begin, *ends]), sum(len(r.events) for r in rings),
-                      sum(ring.lost for ring in rings))
+    lost = sum(ring.lost for ring in rings)
+    history = History(pool, dump.hz, begin, max([begin, *starts]), max([begin, *ends]), lost == 0, sum(len(r.events) for r in rings),
+                      lost)
     _Reader(history, core_of, {server.cpu: place for place, server in enumerate(pool.servers)}).read(rings)
     return history
 

@@ -179,6 +179,13 @@ def test_waits_too_long() -> None:
     assert kinds(judged(core, pool, late=2000)[0]) == []
 
 
+def test_nothing_is_promised_before_a_core_is_up() -> None:
+    late: Lines = [(5000, SWITCH, B, CPU0), (8000, REPLENISH, A, 1000), (8000, REPLENISH, B, 2000), (8000, SWITCH, A, B),
+                   *[line for line in GOOD if line[0] > 8000]]
+    history, rows = judged(late)
+    assert kinds(history) == [] and [row.periods for row in rows] == [2, 1]
+
+
 def test_since() -> None:
     """What was before is not judged."""
     short = changed(changed(GOOD, (5000, SPENT, A)), (5000, SWITCH, B), (4600, SWITCH, B, A | EXTRA))
