@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from configs import hello, system
 from machine import REPO
-from tracing import rows, start, traced
+from tracing import rows, run_for, start, traced
 
 
 def burn(one, number, name):
@@ -35,7 +34,7 @@ def test_guarantees_of_two_guests_and_linux(build, machine, tmp_path, config):
         one.send("while :; do :; done &\n", pause=0.01)
         burn(one, 1, "control")
         burn(one, 2, "payload")
-        time.sleep(3)
+        run_for(image, qemu, tmp_path, 0.3)
         done = traced(image, qemu, tmp_path, "--json", str(tmp_path / "t.json"), "--svg", str(tmp_path / "t.svg"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every guarantee was kept" in done.stdout
@@ -71,7 +70,7 @@ pools:
             one.ports[0].position = 0
             one.expect(rf"^{name}\| hello: Bulkhead guest", 60)
             burn(one, number, name)
-        time.sleep(5)
+        run_for(image, qemu, tmp_path, 0.5)
         done = traced(image, qemu, tmp_path, "--late", "10000")
     assert done.returncode == 0, done.stdout + done.stderr
     busy = rows(done.stdout)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
-from machine import REPO, board_arguments, emulator
+from machine import PATIENCE, REPO, board_arguments, emulator
 
 from hvrun import monitor
 from hvtrace import dump
@@ -17,6 +18,23 @@ def start(image, machine, tmp_path):
     qemu = monitor.Monitor(tmp_path)
     board = emulator.board_folder(image.config)
     return machine([*board_arguments(str(board)), "-kernel", str(emulator.kernel(image.out)), *qemu.arguments, *COUNTED]), qemu
+
+
+def clock(image, qemu, file):
+    """The machine's counter at the latest event, in seconds."""
+    where = dump.place(str(image.elf))
+    qemu.save(where.address, where.size, file, go_on=True)
+    found = dump.read(file.read_bytes(), where)
+    return max(ring.events[-1].time for ring in found.rings if ring.events) / found.hz
+
+
+def run_for(image, qemu, tmp_path, seconds):
+    """Of the machine's time, which passes the more slowly the busier it and its host are."""
+    limit = time.monotonic() + 120 * PATIENCE
+    end = clock(image, qemu, tmp_path / "clock.bin") + seconds
+    while clock(image, qemu, tmp_path / "clock.bin") < end:
+        assert time.monotonic() < limit, "the machine's time does not pass"
+        time.sleep(0.3)
 
 
 def traced(image, qemu, tmp_path, *arguments):
