@@ -114,7 +114,9 @@ def _periods(history: History, row: Row, number: int, runs: list[Run], late: int
         if not server.extra and got > server.budget + overhead + switches + late:
             _fault(history, "more", begin, f"{server.name} got {us(got, hz)} in the period from {history.seconds(begin):.6f} s on; "
                                            f"its budget is {us(server.budget, hz)}")
-        debt = max(0, _charged(ran, given, spent, begin, end) - server.budget - overhead)
+        # For each turn it may have paid a switch in advance, back to whom it interrupted.
+        paid = overhead * _count(starts, begin, end) // 2
+        debt = max(0, _charged(ran, given, spent, begin, end) + paid - server.budget - overhead)
 
 
 def _waits(history: History, row: Row, number: int, runs: list[Run], late: int) -> None:
