@@ -84,6 +84,8 @@ pools-$(CONFIG_X86) := arch/x86/pool.o arch/x86/pool_entry.o arch/x86/pool_exits
 pools-$(CONFIG_SVM) += arch/x86/svm/shared.o arch/x86/svm/shared_run.o arch/x86/xcr0.o
 pools-$(CONFIG_VMX) += arch/x86/vmx/shared.o arch/x86/vmx/shared_run.o
 obj-$(CONFIG_POOLS) += $(pools-y)
+switch-$(CONFIG_X86) := arch/x86/pool.o arch/x86/vapic.o arch/x86/timer.o arch/x86/svm/shared.o arch/x86/vmx/shared.o
+hot-$(CONFIG_POOLS) += $(switch-y)
 
 efi-$(CONFIG_ARM64) := arch/arm64/efi_leave.o arch/arm64/efi_refusal.o
 efi-$(CONFIG_X86) := arch/x86/efi_leave.o arch/x86/efi_refusal.o

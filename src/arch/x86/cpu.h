@@ -7,6 +7,8 @@
 #define CPU_NMI   0x88
 #define CPU_APIC_IDS   0x90
 #define CPU_APIC_BASE  0x98
+#define CPU_HOME  0xf8
+#define CPU_FIRED 0x118
 #define CPU_SIZE  0x200
 
 #ifndef __ASSEMBLER__
@@ -35,10 +37,11 @@ struct cpu {
 
     struct shared *shared;   /* of a vcpu of a pool; else NULL */
     uint64_t sp;             /* of a thread that does not run */
+    struct cpu *home;        /* of a pool's threads: the core that it is on, or was on last; a core's own is itself */
     struct cpu *leaving;     /* a pool's core: the thread that it is about to leave, or NULL */
     uint64_t decide_at;      /* a pool's core: counter; when the scheduler has to be asked at the latest */
     uint64_t armed_at;       /* what its timer is set to */
-    bool     due, console;   /* the scheduler, the console has to be asked at once */
+    uint32_t fired;          /* POOL_FIRED_*: interrupts that it has taken and not looked after */
     uint8_t  last_of[LAYOUT_MAX_PARTITIONS];  /* 1 + the vcpu of each partition that it has run last */
 };
 
@@ -46,6 +49,8 @@ _Static_assert(offsetof(struct cpu, vmcb) == CPU_VMCB, "assembly");
 _Static_assert(offsetof(struct cpu, nmi) == CPU_NMI, "assembly");
 _Static_assert(offsetof(struct cpu, apic_ids) == CPU_APIC_IDS, "assembly");
 _Static_assert(offsetof(struct cpu, apic_base) == CPU_APIC_BASE, "assembly");
+_Static_assert(offsetof(struct cpu, home) == CPU_HOME, "assembly");
+_Static_assert(offsetof(struct cpu, fired) == CPU_FIRED, "assembly");
 _Static_assert(sizeof(struct cpu) <= CPU_SIZE, "head.S puts it at the top of the stack");
 
 static inline struct cpu *cpu_at(uint32_t cpu)

@@ -38,12 +38,6 @@ extern const uint8_t pool_idt_pointer[];
 static uint64_t state_bits;
 static bool has_rdtscp, has_spec_ctrl;
 
-/* The entry of the physical core that this thread runs on. */
-static struct cpu *core_of(const struct cpu *cpu)
-{
-    return is_shared(cpu) ? cpu_at(cpu->shared->core) : cpu_at(cpu->vcpu.cpu);
-}
-
 uint32_t arch_thread(void)
 {
     return cpu_here()->vcpu.cpu;
@@ -51,7 +45,7 @@ uint32_t arch_thread(void)
 
 uint32_t arch_core(void)
 {
-    return cpu_here()->shared->core;
+    return cpu_here()->home->vcpu.cpu;
 }
 
 uint64_t arch_counts(uint64_t ns)
@@ -76,7 +70,10 @@ static uint64_t read_xcr0(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* All that there is, not only what the guest has turned on: the rest would be its neighbour's. */
+/*
+ * All that there is, not only what the guest has turned on: the rest would be its neighbour's. XCR0 is all of it while
+ * no guest's state is loaded.
+ */
 static void save_state(struct shared *shared)
 {
     if (state_bits == 0) {
@@ -94,7 +91,6 @@ static void load_state(const struct shared *shared)
         __asm__ volatile("fxrstor64 %0" : : "m"(shared->state));
         return;
     }
-    write_xcr0(state_bits);
     __asm__ volatile("xrstor64 %0" : : "m"(shared->state), "a"(UINT32_MAX), "d"(UINT32_MAX));
     write_xcr0(shared->xcr0);
 }
@@ -132,15 +128,14 @@ static void save_guest(struct cpu *cpu)
     save_state(cpu->shared);
 }
 
-static void load_guest(struct cpu *cpu, uint32_t index)
+static void load_guest(struct cpu *cpu, struct cpu *core)
 {
-    struct cpu *core = cpu_at(index);
-    uint8_t *last = &core->last_of[partition_index(cpu->vcpu.config)];
+    uint8_t *last = &core->last_of[layout.cpus[cpu->vcpu.cpu].partition];
     /* Two vcpus of a partition share an ASID; and one that was elsewhere may have dropped translations there only. */
-    bool stale = *last != cpu->vcpu.index + 1u || cpu->shared->core != index;
+    bool stale = *last != cpu->vcpu.index + 1u || cpu->home != core;
 
     *last = (uint8_t)(cpu->vcpu.index + 1u);
-    cpu->shared->core = index;
+    cpu->home = core;
     if (!cpu->shared->begun) {
         cpu->shared->begun = true;
         vmm_share(cpu);
@@ -165,6 +160,9 @@ static void reset_state(struct shared *shared)
     shared->cr2 = shared->tsc_aux = shared->spec_ctrl = 0;
     shared->xcr0 = 1;
     load_registers(shared);
+    if (state_bits != 0) {
+        write_xcr0(state_bits);
+    }
     load_state(shared);
 }
 
@@ -186,7 +184,7 @@ void arch_thread_init(uint32_t index)
     cpu->apic_ids = cpu->vcpu.config->pc.apic_ids;
     cpu->apic_base = APIC_BASE_PAGE | APIC_BASE_ON | APIC_BASE_X2 | (cpu->vcpu.index == 0 ? APIC_BASE_BSP : 0);
     cpu->shared = vmm_shared(index);
-    cpu->shared->core = UINT32_MAX;
+    cpu->home = NULL;
     cpu->shared->xcr0 = 1;
     vapic_reset(&cpu->shared->vapic, cpu->vcpu.index);
     frame[FRAME_WORDS - 1u] = (uint64_t)(uintptr_t)&context_begin;
@@ -207,7 +205,7 @@ static void let_go(struct cpu *core)
 /* From context_begin: returns to enter the guest. */
 void pool_thread(struct cpu *cpu)
 {
-    let_go(core_of(cpu));
+    let_go(cpu->home);
     vcpu_wait(&cpu->vcpu);
     pool_leave(cpu);
 }
@@ -221,7 +219,7 @@ static bool claim(struct cpu *cpu)
 static void go_on_with(struct cpu *next, struct cpu *self)
 {
     context_switch(&self->sp, next->sp);
-    let_go(core_of(self));
+    let_go(self->home);
 }
 
 /* A thread that has a partition's memory before it keeps its map; everybody else has the hypervisor's own. */
@@ -239,7 +237,7 @@ void arch_to_next(uint32_t core, uint32_t next)
     if (to == home || !claim(to)) {
         to = home;
     } else {
-        load_guest(to, core);
+        load_guest(to, home);
     }
     go_on_with(to, self);
     if (map != layout.host_cr3) {
@@ -254,7 +252,7 @@ void arch_to_vcpu(uint32_t core, uint32_t index)
     while (!claim(cpu)) {
         pause();
     }
-    load_guest(cpu, core);
+    load_guest(cpu, cpu_at(core));
     go_on_with(cpu, cpu_at(core));
 }
 
@@ -275,7 +273,6 @@ static void find_state(const char *pool)
             panic("pool %s: the state of this CPU's vectors takes %u bytes, more than pools switch", pool,
                   cpuid(0xd, 0).reg[1]);
         }
-        write_xcr0(1);
     }
 }
 
@@ -284,6 +281,7 @@ void pool_core_init(uint32_t index)
     struct cpu *cpu = cpu_at(index);
 
     cpu->vcpu.cpu = index;
+    cpu->home = cpu;
     cpu->decide_at = cpu->armed_at = UINT64_MAX;
     find_state(layout.pools[layout.cpus[index].pool - 1u].name);
     vmm_pool_on(cpu);
@@ -307,7 +305,7 @@ static void arm(struct cpu *core, uint64_t guest)
 
 void arch_decide_at(uint64_t at)
 {
-    struct cpu *core = core_of(cpu_here());
+    struct cpu *core = cpu_here()->home;
 
     core->decide_at = at;
     arm(core, UINT64_MAX);
@@ -321,41 +319,39 @@ static bool is_console_line(const struct cpu *core, uint32_t line)
            (line == layout.uart.intid || line == layout.pc.pit_line);
 }
 
-/* Called by the interrupt table of a pool's core. */
+/* Called by the interrupt table of a pool's core for lines; pool_entry.S notes its timer and kicks by itself. */
 void pool_vector(uint32_t vector)
 {
-    struct cpu *core = core_of(cpu_here());
+    struct cpu *core = cpu_here()->home;
 
-    if (HV_TRACE) {
-        trace_put(trace_of_core(core->vcpu.cpu), arch_counter(), TRACE_INTERRUPT, cpu_here()->vcpu.cpu, vector);
-    }
-    if (vector == POOL_TIMER) {
-        core->armed_at = UINT64_MAX;
-        if (arch_counter() >= core->decide_at) {
-            core->due = true;
-        } else {
-            arm(core, UINT64_MAX);  /* too early, or for the guest that runs here, which looks for itself */
-        }
-    } else if (vector == POOL_KICK) {
-        core->due = true;
-    } else if (is_console_line(core, vector - POOL_LINES)) {
-        core->console = true;
+    if (is_console_line(core, vector - POOL_LINES)) {
+        core->fired |= POOL_FIRED_CONSOLE;
     } else {
         shared_line_raise(vector - POOL_LINES);
     }
     wrmsr(MSR_X2APIC_EOI, 0);
 }
 
-/* What interrupts have left to be done: input, and what a kick may be about. */
-static void serve(struct cpu *core)
+/* Looks after what the core has taken. True: the scheduler is to be asked. */
+static bool serve(struct cpu *core)
 {
-    if (core->console) {
-        core->console = false;
+    uint32_t fired = core->fired;
+
+    core->fired = 0;
+    if ((fired & POOL_FIRED_TIMER) != 0) {
+        core->armed_at = UINT64_MAX;
+    }
+    if ((fired & POOL_FIRED_CONSOLE) != 0) {
         console_input();
     }
-    if (layout.console_irq != 0 && core->vcpu.cpu == layout.console_cpu) {
+    if ((fired & ~POOL_FIRED_TIMER) != 0 && layout.console_irq != 0 && core->vcpu.cpu == layout.console_cpu) {
         console_tick();
     }
+    if ((fired & POOL_FIRED_KICK) != 0 || rdtsc() >= core->decide_at) {
+        return true;
+    }
+    arm(core, UINT64_MAX);  /* it was too early, or for the guest that runs here, which looks for itself */
+    return false;
 }
 
 void pool_kick(uint32_t cpu)
@@ -374,25 +370,12 @@ void pool_request(struct cpu *cpu, uint32_t vector, bool level)
     }
 }
 
-void pool_interrupt(struct cpu *cpu)
-{
-    struct cpu *core = core_of(cpu);
-
-    vmm_pool_take();
-    serve(core);
-    if (core->due) {
-        core->due = false;
-        pool_schedule();
-    }
-}
-
 void arch_idle(void)
 {
     struct cpu *core = cpu_here();
 
     vmm_pool_idle();
-    core->due = false;  /* the idle thread decides next */
-    serve(core);
+    (void)serve(core);  /* the idle thread decides next in any case */
 }
 
 void pool_leave(struct cpu *cpu)
@@ -400,12 +383,15 @@ void pool_leave(struct cpu *cpu)
     struct vapic *vapic = &cpu->shared->vapic;
     uint32_t vector;
 
+    if (cpu->home->fired != 0 && serve(cpu->home)) {
+        pool_schedule();
+    }
     exit_events(cpu);
     if (vapic->timer_at != VAPIC_NEVER) {
-        vapic_tick(vapic, arch_counter());
+        vapic_tick(vapic, rdtsc());
     }
-    arm(core_of(cpu), vapic->timer_at);
-    vmm_limit(core_of(cpu)->armed_at);
+    arm(cpu->home, vapic->timer_at);
+    vmm_limit(cpu->home->armed_at);
     vector = vapic_next(vapic);
     if (vector == 0) {
         return;
@@ -436,7 +422,10 @@ void pool_wait(struct vcpu *vcpu, bool sleep)
     if (sleep) {
         pool_block(vcpu, UINT64_MAX);
     } else {
-        pool_interrupt(cpu_of(vcpu));
+        vmm_pool_take();
+        if (cpu_of(vcpu)->home->fired != 0 && serve(cpu_of(vcpu)->home)) {
+            pool_schedule();
+        }
     }
 }
 
@@ -448,7 +437,7 @@ void pool_halt(struct cpu *cpu)
     vmm_skip(cpu, HLT_LENGTH);
     vmm_end_shadow(cpu);
     for (;;) {
-        vapic_tick(vapic, arch_counter());
+        vapic_tick(vapic, rdtsc());
         if (arch_has_work(&cpu->vcpu)) {
             return;
         }

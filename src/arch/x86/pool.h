@@ -23,7 +23,6 @@ struct shared {
     struct vapic vapic;
     uint64_t xcr0, debug[4], dr6, cr2, tsc_aux, spec_ctrl;
     uint64_t vendor[5];      /* VMX: what the VMCS does not hold */
-    uint32_t core;           /* physical core that has it now, or had it last */
     uint32_t on_core;        /* 1: a core has its state or its stack, atomic */
     bool     begun;          /* its VMCB or VMCS has been set up */
 };
@@ -64,10 +63,7 @@ bool pool_priority(struct cpu *cpu, uint64_t value);  /* MOV to CR8; false: #GP(
 /* XSETBV: false for what guests of a pool may not turn on, or the CPU not accept. */
 bool pool_xcr0(uint64_t value);
 
-/* The core's interrupts have ended the guest's turn. */
-void pool_interrupt(struct cpu *cpu);
-
-/* The end of each exit: whoever is due runs; then events and interrupts for this guest. */
+/* The end of each exit, after vmm_pool_take() if it was for an interrupt: whoever is due runs; then events and interrupts for this guest. */
 void pool_leave(struct cpu *cpu);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads of vcpus that share a core, and the interrupt table of such a core. */
 #include "boot.h"
+#include "cpu.h"
 #include "shared.h"
 
     .section .text.pool, "ax"
@@ -43,10 +44,39 @@ pool_stubs:
     .set    number, POOL_LINES
     .rept   POOL_KICK + 1 - POOL_LINES
     .org    pool_stubs + POOL_STUB * (number - POOL_LINES)
+    .if     number == POOL_TIMER
+    push    $POOL_FIRED_TIMER
+    jmp     pool_note
+    .elseif number == POOL_KICK
+    push    $POOL_FIRED_KICK
+    jmp     pool_note
+    .else
     push    $number
     jmp     pool_trap
+    .endif
     .set    number, number + 1
     .endr
+
+/* The core's timer and kicks: noted for the thread that has let them in. Its struct cpu is at the end of its page. */
+pool_note:
+    push    %rax
+    push    %rcx
+    push    %rdx
+    mov     %rsp, %rdx
+    or      $0xfff, %rdx
+    mov     1 - CPU_SIZE + CPU_HOME(%rdx), %rdx
+    mov     24(%rsp), %eax
+    or      %eax, CPU_FIRED(%rdx)
+    xor     %eax, %eax
+    xor     %edx, %edx
+    mov     $0x80b, %ecx                /* x2APIC EOI */
+    wrmsr
+    pop     %rdx
+    pop     %rcx
+    pop     %rax
+    add     $8, %rsp
+    iretq
+
 pool_trap:
     push    %rax
     push    %rcx

@@ -10,6 +10,9 @@
 #define POOL_LINES  0x20   /* and up: lines of the I/O APIC, at most 64 */
 #define POOL_TIMER  0x60   /* of the local APIC */
 #define POOL_KICK   0x61
+#define POOL_FIRED_TIMER    1  /* what has been taken, in cpu->fired */
+#define POOL_FIRED_KICK     2
+#define POOL_FIRED_CONSOLE  4
 #define POOL_STUB   8      /* bytes of each one's entry */
 
 #endif

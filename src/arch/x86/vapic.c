@@ -43,11 +43,11 @@ static const uint32_t lvt_bits[VAPIC_LVTS] = { 0x700ffu, 0x107ffu, 0x107ffu, 0x1
 /* The highest of a set, 0: none. */
 static uint32_t highest(const uint32_t *set)
 {
-    for (uint32_t word = VAPIC_WORDS; word-- > 0;) {
-        uint32_t bits = __atomic_load_n(&set[word], __ATOMIC_RELAXED);
+    for (uint32_t pair = VAPIC_WORDS / 2u; pair-- > 0;) {
+        uint64_t bits = __atomic_load_n((const uint64_t *)(const void *)&set[2u * pair], __ATOMIC_RELAXED);
 
         if (bits != 0) {
-            return 32u * word + 31u - (uint32_t)__builtin_clz(bits);
+            return 64u * pair + 63u - (uint32_t)__builtin_clzll(bits);
         }
     }
     return 0;

@@ -14,7 +14,7 @@
 #define VAPIC_NEVER  UINT64_MAX
 
 struct vapic {
-    uint32_t requested[VAPIC_WORDS];   /* IRR, atomic */
+    uint32_t requested[VAPIC_WORDS] __attribute__((aligned(8)));  /* IRR, atomic */
     uint32_t level[VAPIC_WORDS];       /* TMR, atomic */
     uint32_t in_service[VAPIC_WORDS];  /* ISR */
     uint32_t id;

@@ -165,15 +165,9 @@ static void exit_xsetbv(struct cpu *cpu)
     vmm_skip(cpu, XSETBV_LENGTH);
 }
 
-void svm_pool_exit(struct cpu *cpu)
+static __attribute__((noinline)) void exit_other(struct cpu *cpu, struct vmcb *vmcb)
 {
-    struct vmcb *vmcb = cpu->vmcb;
-
-    svm_begin_exit(vmcb);
     switch (vmcb->exit_code) {
-    case EXIT_INTR:
-        pool_interrupt(cpu);
-        break;
     case EXIT_VINTR:
         close_window(vmcb);
         break;
@@ -197,6 +191,19 @@ void svm_pool_exit(struct cpu *cpu)
         break;
     default:
         svm_exit(cpu);
+    }
+}
+
+/* Every exit of a vcpu of a pool: the end of its turn first. */
+void svm_pool_exit(struct cpu *cpu)
+{
+    struct vmcb *vmcb = cpu->vmcb;
+
+    svm_begin_exit(vmcb);
+    if (vmcb->exit_code == EXIT_INTR) {
+        vmm_pool_take();
+    } else {
+        exit_other(cpu, vmcb);
     }
     pool_leave(cpu);
 }

@@ -172,7 +172,7 @@ void vmx_pool_exit(struct cpu *cpu, uint32_t reason)
     switch (reason) {
     case REASON_INTERRUPT:
     case REASON_TIMER:
-        pool_interrupt(cpu);
+        vmm_pool_take();
         break;
     case REASON_WINDOW:
         vmcs_write(VMCS_PROCESSOR, vmcs_read(VMCS_PROCESSOR) & ~(uint64_t)PROCESSOR_WINDOW);
