@@ -344,7 +344,7 @@ static bool serve(struct cpu *core)
     if ((fired & POOL_FIRED_CONSOLE) != 0) {
         console_input();
     }
-    if ((fired & ~POOL_FIRED_TIMER) != 0 && layout.console_irq != 0 && core->vcpu.cpu == layout.console_cpu) {
+    if ((fired & (POOL_FIRED_KICK | POOL_FIRED_CONSOLE)) != 0 && layout.console_irq != 0 && core->vcpu.cpu == layout.console_cpu) {
         console_tick();
     }
     if ((fired & POOL_FIRED_KICK) != 0 || rdtsc() >= core->decide_at) {

@@ -63,7 +63,10 @@ bool pool_priority(struct cpu *cpu, uint64_t value);  /* MOV to CR8; false: #GP(
 /* XSETBV: false for what guests of a pool may not turn on, or the CPU not accept. */
 bool pool_xcr0(uint64_t value);
 
-/* The end of each exit, after vmm_pool_take() if it was for an interrupt: whoever is due runs; then events and interrupts for this guest. */
+/*
+ * The end of each exit, after vmm_pool_take() if it was for an interrupt: whoever is due runs; then events and
+ * interrupts for this guest.
+ */
 void pool_leave(struct cpu *cpu);
 
 #endif
