@@ -142,6 +142,16 @@ def test_linux_reboots(build, machine):
     one.expect(r"^hello\| tick", 10)
 
 
+@pytest.mark.long
+def test_linux_reboots_on_bochs(build, machine):
+    """The way through real mode under VMX."""
+    image = image_of(build, "linux-reboot-bochs", linux("[0, 1]", "bulkhead.then=reboot"), hello("[2]"), board=BOCHS, vendor=VMX)
+    one = machine.bochs(image.elf, limit=1200, model="tigerlake")
+    for _ in range(2):
+        one.expect(r"^linux\| Linux is up: 2 CPUs", 600, never="FAULT")
+    one.expect(r"^hello\| tick", 60)
+
+
 def test_linux_powers_off(build, machine):
     """Through ACPI's sleep registers."""
     image = image_of(build, "linux-off", linux("[0, 1]", "bulkhead.test=smoke"), hello("[2]"))
