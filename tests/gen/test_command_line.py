@@ -175,9 +175,11 @@ def test_the_configurations_of_the_tree_are_accepted(config: str, tmp_path: Path
     folder = ROOT / "configs" / config
     x86 = "CONFIG_X86=y" in (folder / "defconfig").read_text()
     (tmp_path / "guests").mkdir()
-    for name in re.findall(r"guests/[a-z0-9.-]+", (folder / "system.yaml").read_text()):
+    text = (folder / "system.yaml").read_text()
+    for name in re.findall(r"guests/[a-z0-9.-]+", text):
         start = 0x100000 if x86 else 0x40080000
-        (tmp_path / name).write_bytes((elf_x86 if x86 else elf_arm64)(start) if name.endswith(".elf") else bytes(4096))
+        flat = kernel() if f"kernel: {name}" in text else bytes(4096)
+        (tmp_path / name).write_bytes((elf_x86 if x86 else elf_arm64)(start) if name.endswith(".elf") else flat)
     (tmp_path / "kernel").write_bytes(test_images_x86.kernel() if x86 else kernel())
     (tmp_path / "initrd").write_bytes(bytes(99))
     linux = {"LINUX_KERNEL": str(tmp_path / "kernel"), "LINUX_INITRD": str(tmp_path / "initrd")}
