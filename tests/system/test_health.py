@@ -2,9 +2,12 @@
 """Partitions at fault: limits of restarts, watchdogs, and cores that come back from wherever their guest has gone."""
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from configs import BOARD, guest, hello, linux, system
+from conftest import long
 from machine import REPO, board_arguments
 
 NO_PANIC = r"^bulkhead\| .*(?:PANIC|panic|halt|has not left)"
@@ -308,3 +311,44 @@ def test_a_restart_takes_interrupts_back(build, machine):
     for register in (0x204, 0x304):
         peek(one, DIST + register, 0)
     peek(one, DIST + 0x104, 0x2)
+
+
+# ---------------------------------------------------------------- many restarts
+
+ALARM = r"CORRUPT|STRAY|PANIC|panic|has not left"
+
+
+def lateness(one, name, seconds):
+    """The victim's worst lateness in each of so many seconds, in ns; it verifies its memory all the while."""
+    one.ports[0].position = len(one.text)
+    return sorted(int(one.expect(rf"^{name}\| victim: ok \d+ max-late (\d+) ns", 30, never=ALARM).group(1)) for _ in range(seconds))
+
+
+@pytest.mark.parametrize("count", (50, long(1000)))
+def test_many_restarts_lose_nothing_elsewhere(build, machine, count):
+    """Partitions that fault, reset themselves or hang until their watchdog ends them, virtual and direct, beside two that
+    verify their memory and the time of their timer, and one that computes."""
+    crash = {"image": "crasher", "memory": "2 MiB", "on_fault": "restart", "more": "    watchdog: {timeout: 300 ms, boot: 3 s}\n"}
+    one = machine(qemu(build.text("health-many", system(
+        guest("near", "victim", "[0]", memory="16 MiB"), guest("far", "victim", "[1]", "direct", memory="16 MiB"),
+        guest("soft", cpus="[2]", **crash), guest("hard", cpus="[3]", interrupts="direct", **crash),
+        guest("load", "victim", "[4]", memory="64 MiB")), "CONFIG_WATCHDOG=y\n")), limit=600)
+    one.expect(r"^near\| victim: ok 1", 60, never=ALARM)
+    quiet = {name: lateness(one, name, 3) for name in ("near", "far")}
+    assert "restarts" not in one.text                      # they compute until 10 s are over
+    one.expect(r"^bulkhead\| hard restarts", 60)
+    seen = {name: [] for name in quiet}
+    done = {"soft": 0, "hard": 0}
+    while min(done.values()) < count or len(seen["far"]) < 3:
+        for name, late in seen.items():
+            late += lateness(one, name, 1)
+        done = {name: one.text.count(f"bulkhead| {name} restarts") for name in done}
+    watchdogs = one.text.count("its watchdog (")
+    faults = one.text.count("write to 0x10 (4 bytes)")
+    assert watchdogs > 0 and faults > watchdogs and sum(done.values()) > watchdogs + faults
+    assert not re.search(ALARM, one.text)
+    for name, late in seen.items():
+        before, after = quiet[name][1], sorted(late)[len(late) // 2]
+        print(f"{name}: {sum(done.values())} restarts, {watchdogs} by watchdogs, in {len(late)} s; the timer's worst lateness of a "
+              f"second: {after // 1000} us, before {before // 1000} us")
+        assert after < 3 * before + 5_000_000              # the emulator's own, on a busy machine

@@ -30,7 +30,9 @@ uint32_t watchdog_status(void)
 
 void watchdog_refresh(void)
 {
-    mmio_write32(refresh.base + WRR, 0);
+    if (refresh.base != 0) {
+        mmio_write32(refresh.base + WRR, 0);
+    }
 }
 
 void watchdog_set_half(uint32_t counts)
