@@ -25,7 +25,7 @@ endif
 GUEST_CC ?= $(CROSS_COMPILE)gcc
 GUEST_OBJCOPY ?= $(CROSS_COMPILE)objcopy
 
-GUESTS := hello probe burner victim memtest devtest attacker health crasher talk flight payload \
+GUESTS := hello probe burner victim memtest devtest attacker health crasher reborn talk flight payload \
 	$(if $(filter arm64,$(ARCH)),ringer)
 GUEST_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 GUEST_OUT := $(O)/guests

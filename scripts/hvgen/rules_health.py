@@ -14,9 +14,6 @@ def health_not_yet(case: Case) -> Iterator[Diagnostic]:
         if part.watchdog_ns is not None:
             yield Diagnostic("NOT-YET", part.watchdog_span or part.span, f"partition '{part.name}': a watchdog is not in this version "
                              "on x86", fix="leave it out for now")
-        if part.monitor:
-            yield Diagnostic("NOT-YET", part.monitor_span or part.span, f"partition '{part.name}': a monitor is not in this version on x86",
-                             fix="leave it out for now")
 
 
 def watchdog_core(case: Case) -> Iterator[Diagnostic]:

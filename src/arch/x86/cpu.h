@@ -17,7 +17,7 @@
 #include <hv/partition.h>
 #include <hv/types.h>
 
-enum reg { RAX = 0, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
+enum reg { RAX = 0, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 };
 
 /* What vcpu->context says of how a vcpu starts: by SIPI in real mode, else its value is ebx (PVH). */
 #define START_BY_SIPI  UINT64_MAX

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exits that a guest makes all the time: compiled for speed. */
+#include <hv/features.h>
+#include <hv/monitor.h>
+
 #include "exits.h"
 #include "vendor.h"
 #include "vmm.h"
@@ -62,11 +65,29 @@ void exit_cpuid(struct cpu *cpu)
     }
 }
 
+/* Partition in RCX, answers in RCX, RDX, RSI, RDI, R8. */
+static inline void call_monitor(struct cpu *cpu, uint64_t *rax)
+{
+    static const uint8_t registers[] = { RCX, RDX, RSI, RDI, R8 };
+    struct monitor_answer answer = { { 0 } };
+
+    *rax = monitor_call(&cpu->vcpu, *rax & 0xffffu, cpu->reg[RCX], &answer);
+    if (*rax == MONITOR_SUCCESS) {
+        for (uint32_t i = 0; i < ARRAY_COUNT(registers); i++) {
+            cpu->reg[registers[i]] = answer.value[i];
+        }
+    }
+}
+
 void exit_hypercall(struct cpu *cpu)
 {
     uint64_t *rax = vmm_rax(cpu);
 
     vmm_skip(cpu, HYPERCALL_LENGTH);
+    if (HV_MONITOR && ((uint32_t)*rax & 0xffff0000u) == MONITOR_CALLS) {
+        call_monitor(cpu, rax);
+        return;
+    }
     *rax = (uint32_t)*rax == HYPERCALL_VERSION ? VERSION_1_0 : UINT64_MAX;
 }
 
