@@ -15,6 +15,14 @@ void guest_irq(uint32_t irq)
     (void)irq;
 }
 
+/* The first address behind its RAM, where nothing is. */
+static uint64_t beyond(void)
+{
+    struct range ranges[4];
+    uint32_t count = machine_memory(ranges, ARRAY_COUNT(ranges));
+    return ranges[count - 1].base + ranges[count - 1].size;
+}
+
 int main(uint64_t early)
 {
     uint64_t seed = timer_now() * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407), end;
@@ -37,7 +45,7 @@ int main(uint64_t early)
     if ((seed >> 60) < 4) {
         power_reset();
     }
-    mmio_write32(UINT64_C(0x10), 1);
+    mmio_write32(beyond(), 1);
     for (;;) {
     }
 }

@@ -71,6 +71,14 @@ static void call(const char *line)
     print("health: call %lu %lu gives %ld\n", function, partition, monitor_call((uint32_t)function, partition, answer));
 }
 
+/* The first address behind its RAM, where nothing is. */
+static uint64_t beyond(void)
+{
+    struct range ranges[4];
+    uint32_t count = machine_memory(ranges, ARRAY_COUNT(ranges));
+    return ranges[count - 1].base + ranges[count - 1].size;
+}
+
 /* "poke ADDRESS VALUE", "peek ADDRESS": a register, and what it holds then. */
 static void touch(const char *line, bool write)
 {
@@ -111,7 +119,7 @@ static void run_command(const char *line)
     } else if (str_equal(line, "faults")) {
         way_faults();
     } else if (str_equal(line, "fault")) {
-        mmio_write32(UINT64_C(0x10), 1);
+        mmio_write32(beyond(), 1);
     } else if (str_equal(line, "reboot")) {
         power_reset();
     } else if (*line != '\0') {

@@ -206,7 +206,7 @@ def test_a_monitor_reads_what_happened(build, machine):
     one.expect(r"^bulkhead\| dog is stopped", 10)
     focus(one, 1, "mon")
     one.send("events\r", pause=0.01)
-    for text in (r"fault of 1 vcpu 0, address 0x10, pc 0x4\w+, lost 0", r"started of 1 ", r"watchdog of 1 .* pc 0x4\w+", r"limit of 1 ",
+    for text in (r"fault of 1 vcpu 0, address 0x42000000, pc 0x4\w+, lost 0", r"started of 1 ", r"watchdog of 1 .* pc 0x4\w+", r"limit of 1 ",
                  r"stopped of 1 "):
         one.expect(f"health: event {text}", 10)
     one.expect(r"health: no more events", 10)
@@ -344,7 +344,7 @@ def test_many_restarts_lose_nothing_elsewhere(build, machine, count):
             late += lateness(one, name, 1)
         done = {name: one.text.count(f"bulkhead| {name} restarts") for name in done}
     watchdogs = one.text.count("its watchdog (")
-    faults = one.text.count("write to 0x10 (4 bytes)")
+    faults = one.text.count("write to 0x40200000 (4 bytes)")
     assert watchdogs > 0 and faults > watchdogs and sum(done.values()) > watchdogs + faults
     assert not re.search(ALARM, one.text)
     for name, late in seen.items():
