@@ -206,8 +206,8 @@ def test_a_monitor_reads_what_happened(build, machine):
     one.expect(r"^bulkhead\| dog is stopped", 10)
     focus(one, 1, "mon")
     one.send("events\r", pause=0.01)
-    for text in (r"fault of 1 vcpu 0, address 0x42000000, pc 0x4\w+, lost 0", r"started of 1 ", r"watchdog of 1 .* pc 0x4\w+", r"limit of 1 ",
-                 r"stopped of 1 "):
+    for text in (r"fault of 1 vcpu 0, address 0x42000000, pc 0x4\w+, lost 0", r"started of 1 ", r"watchdog of 1 .* pc 0x4\w+",
+                 r"limit of 1 ", r"stopped of 1 "):
         one.expect(f"health: event {text}", 10)
     one.expect(r"health: no more events", 10)
     call(one, START, 1, DONE)                              # and with a clean record
