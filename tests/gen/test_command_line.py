@@ -178,7 +178,7 @@ def test_the_configurations_of_the_tree_are_accepted(config: str, tmp_path: Path
     text = (folder / "system.yaml").read_text()
     for name in re.findall(r"guests/[a-z0-9.-]+", text):
         start = 0x100000 if x86 else 0x40080000
-        flat = kernel() if f"kernel: {name}" in text else bytes(4096)
+        flat = kernel(image_size=8192) if f"kernel: {name}" in text else bytes(4096)
         (tmp_path / name).write_bytes((elf_x86 if x86 else elf_arm64)(start) if name.endswith(".elf") else flat)
     (tmp_path / "kernel").write_bytes(test_images_x86.kernel() if x86 else kernel())
     (tmp_path / "initrd").write_bytes(bytes(99))
