@@ -19,12 +19,14 @@ from planter_x86 import PcImage  # noqa: E402
 REPO = Path(__file__).resolve().parents[2]
 HERE = REPO / "tests/check/fixture"
 HERE_X86 = REPO / "tests/check/fixture_x86"
+HERE_X86_POOLS = REPO / "tests/check/fixture_x86_pools"
 HERE_POOLS = REPO / "tests/check/fixture_pools"
 HERE_HEALTH = REPO / "tests/check/fixture_health"
 HERE_CHANNELS = REPO / "tests/check/fixture_channels"
 OUT = REPO / "build/test/check"
 VENDORS = ("svm", "vmx")
 FEATURES = "".join(f"CONFIG_{name}=y\n" for name in ("POOLS", "ARINC653", "WATCHDOG", "MONITOR", "CHANNELS"))    # of the fixtures for ARM64
+SETTINGS = {"": FEATURES, "svm": "CONFIG_X86=y\nCONFIG_POOLS=y\n", "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\nCONFIG_POOLS=y\n"}
 CROSS = {"arm64": os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-"), "x86": "x86_64-linux-gnu-"}
 WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef "
             "-Wwrite-strings -Werror").split()
@@ -77,7 +79,7 @@ def generate(config: Path, folder: Path, vendor: str = "") -> None:
     must(f"{CROSS[arch]}gcc", "-c", (HERE_X86 if vendor else HERE) / "core.S", "-o", folder / "core0.o")
     must(f"{CROSS[arch]}ld", "-r", folder / "core0.o", "-o", folder / "core.o")
     (folder / "payload.bin").write_bytes(b"\xd5\x03\x20\x1f" * 1250)
-    (folder / "kconfig").write_text({"svm": "CONFIG_X86=y\n", "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\n"}.get(vendor, FEATURES))
+    (folder / "kconfig").write_text(SETTINGS[vendor])
     plan = "import sys; sys.path.insert(0, 'scripts'); from hvgen import config, generate; " \
            "found = config.load(sys.argv[1], sys.argv[2], '.', sys.argv[2] + '/kconfig'); " \
            "generate.generate(found.plan, sys.argv[2] + '/core.o', sys.argv[2], (), found.made_files())"
@@ -182,3 +184,12 @@ def pc(program: Path, request: pytest.FixtureRequest) -> Checker:
     generate(HERE_X86, folder, request.param)
     link(folder, "x86")
     return Checker(program, folder, HERE_X86)
+
+
+@pytest.fixture(scope="session", params=VENDORS)
+def pc_pools(program: Path, request: pytest.FixtureRequest) -> Checker:
+    """A PC with a core that is shared."""
+    folder = OUT / f"good-pools-{request.param}"
+    generate(HERE_X86_POOLS, folder, request.param)
+    link(folder, "x86")
+    return Checker(program, folder, HERE_X86_POOLS)
