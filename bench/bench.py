@@ -86,6 +86,7 @@ RUNS = (
     Run("restart", "configs/bench-restart", ["-M", VIRT, "-m", "4G"]),
     Run("watchdog", "configs/bench-watchdog", ["-M", VIRT, "-m", "4G"], cores=2),
     Run("pools", "configs/bench-pools", ()),
+    Run("pools-x86", "configs/bench-pools-x86", (), X86),
     Run("channels", "configs/bench-channels", ()),
 )
 
@@ -297,6 +298,8 @@ def collect() -> dict[str, int]:
         figures.update({f"{run.name}.{name}": ticks for name, ticks in found.items()})
     try:
         figures.update(switches.measure(command(Run("pools", "configs/bench-pools", ["-M", VIRT, "-m", "4G"]))))
+        figures.update(switches.measure(command(Run("pools-x86", "configs/bench-pools-x86", ["-machine", "q35", "-m", "4G"], X86)),
+                                        "switch-x86"))
         figures.update(channels.measure(command(Run("channels", "configs/bench-channels", ["-M", VIRT, "-m", "4G"],
                                                     cores=channels.CORES))))
         figures.update(decisions.measure([ARM64.qemu, "-M", VIRT, "-m", "4G", *ARM64.machine, *COUNTED], ARM64.cross))

@@ -39,18 +39,18 @@ def costs(found: Sequence[Stop]) -> dict[str, list[int]]:
     return out
 
 
-def figures(console: str) -> dict[str, int]:
+def figures(console: str, prefix: str = "switch") -> dict[str, int]:
     """By kind: the least and the most."""
     out = {}
     for kind, seen in costs(list(stops(console))).items():
         if len(seen) < LEAST:
             raise RuntimeError(f"only {len(seen)} switches by {kind} were seen:\n{console[-2000:]}")
-        out[f"switch.{kind}-least"], out[f"switch.{kind}-most"] = min(seen), max(seen)
+        out[f"{prefix}.{kind}-least"], out[f"{prefix}.{kind}-most"] = min(seen), max(seen)
     return out
 
 
-def measure(argv: list[str]) -> dict[str, int]:
-    """argv: QEMU with configs/bench-pools, counting one tick an instruction. The guests go on for ever."""
+def measure(argv: list[str], prefix: str = "switch") -> dict[str, int]:
+    """argv: QEMU with configs/bench-pools or its like for x86, counting one tick an instruction. The guests go on for ever."""
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace") as qemu:
         assert qemu.stdout is not None
@@ -64,7 +64,7 @@ def measure(argv: list[str]) -> dict[str, int]:
                 break
         qemu.kill()
         watch.cancel()
-    return figures("".join(lines))
+    return figures("".join(lines), prefix)
 
 
 def rows() -> tuple[tuple[str, str, Optional[int]], ...]:
@@ -72,4 +72,8 @@ def rows() -> tuple[tuple[str, str, Optional[int]], ...]:
     return (("switch.timer-least", "A's last to B's first instruction, at the end of a budget", 700),
             ("switch.timer-most", "the same, with periods that end and sleepers that wake just then", None),
             ("switch.sleep-least", "the same, A waits (WFI)", None),
-            ("switch.sleep-most", "the same, A waits, at most", None))
+            ("switch.sleep-most", "the same, A waits, at most", None),
+            ("switch-x86.timer-least", "x86 (SVM): A's last to B's first instruction, at the end of a budget", 700),
+            ("switch-x86.timer-most", "the same, with periods that end and sleepers that wake just then", None),
+            ("switch-x86.sleep-least", "the same, A waits (HLT)", None),
+            ("switch-x86.sleep-most", "the same, A waits, at most", None))
