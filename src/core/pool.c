@@ -59,7 +59,7 @@ static void add_servers(uint32_t index, uint64_t now)
     for (uint32_t i = 0; i < config->server_count; i++) {
         struct sched_params params = params_of(&config->servers[i]);
 
-        sched_add(sched, &params, now);
+        sched_add(sched, &params, now + i * params.resume);  /* periods that divide each other do not end together */
         arch_thread_init(config->servers[i].cpu);
         (void)sched_wake(sched, i, now);
         if (HV_TRACE) {
