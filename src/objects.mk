@@ -60,6 +60,7 @@ CPPFLAGS += $(if $(CONFIG_X86),-Isrc/arch/x86 -Isrc/arch/x86/$(vendor-y))
 
 obj-$(CONFIG_CHANNELS) += core/channel.o
 channels-$(CONFIG_ARM64) := arch/arm64/channel.o
+channels-$(CONFIG_X86) := arch/x86/channel.o
 obj-$(CONFIG_CHANNELS) += $(channels-y)
 
 obj-$(CONFIG_HEALTH) += core/health.o

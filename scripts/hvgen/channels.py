@@ -30,11 +30,13 @@ def tables_needed(system: System) -> int:
 
 
 def plan_channels(hardware: Hardware, system: System, seen: Sequence[Region], free: Sequence[Region],
-                  spare: Sequence[int]) -> tuple[PlanChannel, ...]:
-    """seen: guest addresses of some partition's; free: RAM that nobody has; spare: interrupts that nothing uses."""
+                  spare: Sequence[Sequence[int]]) -> tuple[PlanChannel, ...]:
+    """seen: guest addresses of some partition's; free: RAM that nobody has; spare: interrupts that nothing uses, by
+    partition; on x86 lines of its own I/O APIC, else the same ones for all."""
     offsets = list(_offsets(system))
     at = _window(hardware, seen, offsets[-1][1] if offsets else 0)
-    left, intids = tuple(free), list(spare)
+    left = tuple(free)
+    intids = [list(each) for each in spare] if hardware.pc else [list(spare[0])] * len(spare)
     out = []
     for channel, (offset, end) in zip(system.channels, offsets):
         ipa = at + offset
@@ -83,16 +85,23 @@ def _place(hardware: Hardware, free: Sequence[Region], ipa: int, channel: Channe
                               fix="give a partition less memory, or make the channel smaller")])
 
 
-def _ends(hardware: Hardware, system: System, channel: Channel, intids: list[int]) -> tuple[ChannelEnd, ...]:
+def _ends(hardware: Hardware, system: System, channel: Channel, intids: Sequence[list[int]]) -> tuple[ChannelEnd, ...]:
     """Each member with its interrupt; a writer rings all readers, a reader the writer, a peer the others."""
     index = {part.name: number for number, part in enumerate(system.partitions)}
     own: dict[str, int] = {}
-    for name, span in channel.members:
-        if channel.doorbell and not intids:
+    for name, _ in channel.members:
+        mine = intids[index[name]]
+        if channel.doorbell and not mine:
             raise Refused([no_interrupt(hardware, channel, name)])
-        own[name] = intids.pop(0) if channel.doorbell else 0
-    return tuple(ChannelEnd(index[name], role(channel, name), own[name], tuple(own[other] for other in rung(channel, name) if own[other]))
+        own[name] = mine.pop(0) if channel.doorbell else 0
+    return tuple(ChannelEnd(index[name], role(channel, name), own[name],
+                            tuple(ring(hardware, index[other], own[other]) for other in rung(channel, name) if own[other]))
                  for name, _ in channel.members)
+
+
+def ring(hardware: Hardware, partition: int, intid: int) -> int:
+    """How a doorbell names a receiver's interrupt: LAYOUT_BELL() on x86."""
+    return partition << 16 | intid if hardware.pc else intid
 
 
 def role(channel: Channel, name: str) -> Literal["writer", "reader", "peer"]:
@@ -113,7 +122,7 @@ def no_interrupt(hardware: Hardware, channel: Channel, name: str) -> Diagnostic:
                       f"'{channel.name}' at partition '{name}'", fix="leave out a 'doorbell: true', or a reader")
 
 
-def connect(part: PlanPartition, channels: Sequence[PlanChannel]) -> PlanPartition:
+def connect(part: PlanPartition, channels: Sequence[PlanChannel], pc_like: bool) -> PlanPartition:
     """The partition with its ends of channels: mappings, doorbells, interrupts."""
     ends = [(number, channel, end) for number, channel in enumerate(channels) for end in channel.ends
             if end.partition == part.index]
@@ -122,8 +131,10 @@ def connect(part: PlanPartition, channels: Sequence[PlanChannel]) -> PlanPartiti
     shared = [Mapping(c.ipa, c.pa, c.size, "channel", c.name, c.spec.span, end.role != "reader") for _, c, end in ends]
     bells = tuple(Doorbell(c.doorbell, end.rings, c.name, number) for number, c, end in ends if c.doorbell)
     top = max([c.ipa + c.size for _, c, _ in ends] + [bell.page + PAGE for bell in bells])
+    rung_by = {end.intid for _, _, end in ends if end.intid}
     return replace(part, mappings=tuple(sorted([*part.mappings, *shared], key=lambda m: m.ipa)), doorbells=bells,
-                   spis=tuple(sorted({*part.spis, *(end.intid for _, _, end in ends if end.intid)})),
+                   spis=part.spis if pc_like else tuple(sorted({*part.spis, *rung_by})),
+                   bells=tuple(sorted(rung_by)) if pc_like else (),
                    ipa_bits=max(part.ipa_bits, (top - 1).bit_length()))
 
 

@@ -2,6 +2,7 @@
 """Channels and doorbells in layout.c."""
 from __future__ import annotations
 
+from .channels import ring
 from .ctext import c_comment, c_string, initialiser, pa
 from .model import Plan, PlanChannel, PlanPartition, Region
 from .place import PAGE
@@ -30,17 +31,23 @@ def arrays(plan: Plan) -> list[str]:
 def _doorbells(plan: Plan, part: PlanPartition) -> list[str]:
     if not part.doorbells:
         return []
-    owners = {end.intid: plan.partitions[end.partition].name for channel in plan.channels for end in channel.ends}
+    owners = {ring(plan.hardware, end.partition, end.intid): plan.partitions[end.partition].name
+              for channel in plan.channels for end in channel.ends}
     name, out = ident(part.name), []
     for bell in part.doorbells:
         rung = ", ".join(owners[intid] for intid in bell.intids)
-        out.append(f"static const uint32_t rings_{name}_{ident(bell.channel)}[] = {{ {', '.join(map(str, bell.intids))} }};"
+        rings = ", ".join(_ring(plan, intid) for intid in bell.intids)
+        out.append(f"static const uint32_t rings_{name}_{ident(bell.channel)}[] = {{ {rings} }};"
                    f"  /* {c_comment(rung)} */")
     out.append(f"static const struct layout_doorbell doorbells_{name}[] = {{")
     for bell in part.doorbells:
         out.append(f"    {{ .page = {pa(bell.page)}, .intids = rings_{name}_{ident(bell.channel)}, "
                    f".intid_count = {len(bell.intids)}, .channel = {bell.number} }},  /* {c_comment(bell.channel)} */")
     return out + ["};", ""]
+
+
+def _ring(plan: Plan, intid: int) -> str:
+    return f"LAYOUT_BELL({intid >> 16}, {intid & 0xffff})" if plan.hardware.pc else str(intid)
 
 
 def of_partition(part: PlanPartition) -> Fields:

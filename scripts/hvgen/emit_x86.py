@@ -62,7 +62,8 @@ def interrupts(plan: Plan, part: PlanPartition) -> list[str]:
     bitmaps = make_bitmaps(plan)
     words = ", ".join(f"[{i}] = {word:#x}" for i, word in enumerate(apic_words(plan, part)) if word)
     fields = [("io_bitmap", bitmaps.io[part.index]), ("msr_bitmap", bitmaps.msr[part.index]),
-              ("lines", f"{sum(1 << line for line in part.spis):#x}"), ("apic_ids", f"{{ {words} }}")]
+              ("lines", f"{sum(1 << line for line in part.spis):#x}"), ("apic_ids", f"{{ {words} }}"),
+              *([("bells", f"{sum(1 << line for line in part.bells):#x}")] if part.bells else [])]
     return ["        .pc = {"] + initialiser(fields, "            ") + ["        },"]
 
 

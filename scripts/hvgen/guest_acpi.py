@@ -7,12 +7,15 @@ it for people, and the tests compile that source and compare.
 from __future__ import annotations
 
 import struct
+import uuid
 from dataclasses import dataclass
 from typing import Sequence
 
+from .channels import end_of
+from .diag import Failed
 from .model import Interrupt, Plan, PlanPartition, Region
 from .pc import guest_apic_id
-from .place import align_up
+from .place import PAGE, align_up
 
 OEM = b"BULKHD"
 OEM_TABLE = b"BULKHEAD"
@@ -30,6 +33,9 @@ S5 = 5                                 # SLP_TYP to be written there
 
 LOCAL_APIC = 0xfee00000
 VUART_PORTS = 8
+CHANNEL_HID = "BLKH0001"
+PROPERTIES_UUID = "daffd814-6eba-4d8c-8a91-bc9bbf4aa301"
+PROPERTIES = uuid.UUID(PROPERTIES_UUID).bytes_le
 
 # compatible -> (PNP ID, name of the device in the namespace)
 HIDS = {
@@ -54,6 +60,9 @@ class PnpDevice:
     ports: tuple[Region, ...]
     interrupts: tuple[Interrupt, ...]
     what: str                          # for the source
+    memory: tuple[tuple[Region, bool], ...] = ()   # and whether it may be written
+    uid_text: str = ""                 # in place of uid
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 def checksum(data: bytes) -> int:
@@ -116,9 +125,28 @@ def eisa_id(text: str) -> bytes:
     return b"\x0c" + value.to_bytes(4, "big")
 
 
-def resources(ports: Sequence[Region], interrupts: Sequence[Interrupt]) -> bytes:
-    """A resource template (6.4): I/O ports of 16 bits, extended interrupts, end."""
+def string(text: str) -> bytes:
+    return b"\x0d" + text.encode() + b"\0"
+
+
+def elements(parts: Sequence[bytes]) -> bytes:
+    """A package of whatever."""
+    body = bytes([len(parts)]) + b"".join(parts)
+    return b"\x12" + pkg_length(body) + body
+
+
+def properties(pairs: Sequence[tuple[str, str]]) -> bytes:
+    """_DSD with device properties (6.2.5; UEFI forum, _DSD device properties UUID)."""
+    return elements((buffer(PROPERTIES), elements([elements((string(key), string(value))) for key, value in pairs])))
+
+
+def resources(ports: Sequence[Region], interrupts: Sequence[Interrupt], memory: Sequence[tuple[Region, bool]] = ()) -> bytes:
+    """A resource template (6.4): I/O ports of 16 bits, memory of 32 bits, extended interrupts, end."""
     out = b""
+    for region, writable in memory:
+        if region.end > 1 << 32:
+            raise Failed(f"a channel at guest address {region.base:#x} lies beyond 4 GiB: make the channels smaller")
+        out += struct.pack("<BHBII", 0x86, 9, int(writable), region.base, region.size)
     for r in ports:
         out += struct.pack("<BBHHBB", 0x47, 1, r.base, r.base, 1, r.size)
     for i in interrupts:
@@ -128,8 +156,10 @@ def resources(ports: Sequence[Region], interrupts: Sequence[Interrupt]) -> bytes
 
 
 def device(d: PnpDevice) -> bytes:
-    body = (d.name.encode() + name("_HID", eisa_id(d.hid)) + name("_UID", integer(d.uid))
-            + name("_CRS", resources(d.ports, d.interrupts)))
+    hid = eisa_id(d.hid) if len(d.hid) == 7 else string(d.hid)
+    body = (d.name.encode() + name("_HID", hid) + name("_UID", string(d.uid_text) if d.uid_text else integer(d.uid))
+            + name("_CRS", resources(d.ports, d.interrupts, d.memory))
+            + (name("_DSD", properties(d.properties)) if d.properties else b""))
     return b"\x5b\x82" + pkg_length(body) + body
 
 
@@ -151,15 +181,26 @@ def asl(plan: Plan, part: PlanPartition, devices: Sequence[PnpDevice]) -> str:
     if devices:
         out += ["    Scope (\\_SB)", "    {"]
         for d in devices:
+            hid = f'EisaId ("{d.hid}")' if len(d.hid) == 7 else f'"{d.hid}"'
+            uid = f'"{d.uid_text}"' if d.uid_text else str(d.uid)
             out += [f"        Device ({d.name})  // {d.what}", "        {",
-                    f'            Name (_HID, EisaId ("{d.hid}"))', f"            Name (_UID, {d.uid})",
+                    f'            Name (_HID, {hid})', f"            Name (_UID, {uid})",
                     "            Name (_CRS, ResourceTemplate ()", "            {"]
             out += [f"                IO (Decode16, {r.base:#06x}, {r.base:#06x}, 1, {r.size})" for r in d.ports]
+            out += [f"                Memory32Fixed ({'ReadWrite' if writable else 'ReadOnly'}, {r.base:#010x}, {r.size:#010x})"
+                    for r, writable in d.memory]
             for i in d.interrupts:
                 trigger = "Edge" if i.edge else "Level"
                 level = "ActiveLow" if i.flags in (2, 8) else "ActiveHigh"
                 out.append(f"                Interrupt (ResourceConsumer, {trigger}, {level}, Exclusive) {{ {i.intid} }}")
-            out += ["            })", "        }"]
+            out.append("            })")
+            if d.properties:
+                out += ["            Name (_DSD, Package ()", "            {", f'                ToUUID ("{PROPERTIES_UUID}"),',
+                        "                Package ()", "                {"]
+                out += [f'                    Package () {{ "{key}", "{value}" }}{"," if n + 1 < len(d.properties) else ""}'
+                        for n, (key, value) in enumerate(d.properties)]
+                out += ["                }", "            })"]
+            out.append("        }")
         out.append("    }")
     return "\n".join(out + ["}", ""])
 
@@ -189,13 +230,29 @@ def pnp_devices(part: PlanPartition) -> tuple[tuple[PnpDevice, ...], tuple[str, 
     return tuple(out), tuple(dropped)
 
 
+def channel_devices(plan: Plan, part: PlanPartition) -> tuple[PnpDevice, ...]:
+    """A device for each channel: its memory, its doorbell, its interrupt; its name is the _UID."""
+    out: list[PnpDevice] = []
+    for channel in plan.channels:
+        end = end_of(channel, part.index)
+        if end is None:
+            continue
+        memory = [(Region(channel.ipa, channel.size), end.role != "reader")]
+        if channel.doorbell:
+            memory.append((Region(channel.doorbell, PAGE), True))
+        out.append(PnpDevice(f"CH{len(out):02d}", CHANNEL_HID, 0, (), (Interrupt(end.intid, 1),) if end.intid else (),
+                             f"channel {channel.name}", tuple(memory), channel.name,
+                             (("bulkhead,channel", channel.name), ("bulkhead,role", end.role))))
+    return tuple(out)
+
+
 def madt(plan: Plan, part: PlanPartition) -> bytes:
     """5.2.12. A local APIC for each vcpu, under the ID that CPUID shows, and the I/O APIC if a line ends there."""
     body = struct.pack("<II", LOCAL_APIC, 0)
     for vcpu in range(len(part.cpus)):
         body += struct.pack("<BBBBI", 0, 8, vcpu, guest_apic_id(plan, part, vcpu), 1)
     ioapic = plan.hardware.pc.ioapic if plan.hardware.pc else None
-    if ioapic is not None and (part.vuart is not None or part.spis):
+    if ioapic is not None and (part.vuart is not None or part.spis or part.bells):
         body += struct.pack("<BBBBII", 1, 12, 0, 0, ioapic.region.base, 0)
     return table(b"APIC", 5, body)
 
@@ -236,6 +293,7 @@ def rsdp(xsdt_at: int) -> bytes:
 def make(plan: Plan, part: PlanPartition, base: int) -> Acpi:
     """All tables, to stand at guest address `base`."""
     devices, dropped = pnp_devices(part)
+    devices += channel_devices(plan, part)
     at, out = align_up(36, 16), bytearray(align_up(36, 16))
 
     def add(data: bytes) -> int:

@@ -427,6 +427,7 @@ class PlanPartition:
     ipa_bits: int
     ports: tuple[Region, ...] = ()     # x86: I/O ports that it owns, merged
     doorbells: tuple[Doorbell, ...] = ()
+    bells: tuple[int, ...] = ()        # x86: lines of its I/O APIC by which channels ring it
     watchdog: Optional[Watchdog] = None
 
 

@@ -45,8 +45,8 @@ def make(hardware: Hardware, system: System, images: Dict[str, Image], vmm: Vmm 
     given |= {dog.intid for dog in watchdogs if dog}
     shared_memory = channels.plan_channels(
         hardware, system, [*(Region(m.ipa, m.size) for ram in memory for m in ram), *(health.frames(dog) for dog in watchdogs if dog)],
-        subtract(allocate.usable(hardware), taken), [i for i in spare_spis(hardware) if i not in given])
-    partitions = [channels.connect(part, shared_memory) for part in partitions]
+        subtract(allocate.usable(hardware), taken), [_spare(hardware, part, given) for part in partitions])
+    partitions = [channels.connect(part, shared_memory, hardware.pc is not None) for part in partitions]
     taken += [Region(channel.pa, channel.size) for channel in shared_memory]
     return Plan(hardware=hardware, system=system, hv=hv,
                 text_offset=0 if hardware.pc else hv.base - hardware.memory[0].base,
@@ -195,6 +195,15 @@ def _no_vuart(hardware: Hardware, part: Partition, what: str) -> Diagnostic:
 def _ports(hardware: Hardware, part: Partition) -> tuple[Region, ...]:
     """x86: I/O ports of its devices."""
     return merge(r for _, d in _devices(hardware, part) for r in d.ports)
+
+
+def _spare(hardware: Hardware, part: PlanPartition, given: set[int]) -> list[int]:
+    """What channels may ring a partition by. x86: every line of its own I/O APIC that it has for nothing else."""
+    if hardware.pc is None:
+        return [intid for intid in spare_spis(hardware) if intid not in given]
+    lines = hardware.pc.ioapic.lines if hardware.pc.ioapic else 0
+    own = {*part.spis, *([part.vuart.intid] if part.vuart else [])}
+    return [line for line in range(lines - 1, 0, -1) if line not in own]
 
 
 def spare_spis(hardware: Hardware) -> list[int]:

@@ -12,13 +12,6 @@ from .rulecase import Case
 MAX_CHANNELS = 16                      # LAYOUT_MAX_CHANNELS, of one partition
 
 
-def chan_not_yet(case: Case) -> Iterator[Diagnostic]:
-    for channel in case.system.channels:
-        if case.hardware.pc:
-            yield Diagnostic("NOT-YET", channel.span, f"channel '{channel.name}': channels are not in this version on x86",
-                             fix="leave it out for now")
-
-
 def chan_unknown(case: Case) -> Iterator[Diagnostic]:
     names = [part.name for part in case.system.partitions]
     for channel in case.system.channels:
@@ -72,4 +65,4 @@ def chan_limit(case: Case) -> Iterator[Diagnostic]:
                              f"a layout holds {MAX_CHANNELS} for each", fix="send several things through one channel")
 
 
-CHECKS = (chan_not_yet, chan_unknown, chan_twice, chan_alone, chan_size, chan_limit)
+CHECKS = (chan_unknown, chan_twice, chan_alone, chan_size, chan_limit)

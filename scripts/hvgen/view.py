@@ -164,6 +164,8 @@ def _line_rows(plan: Plan) -> list[IrqRow]:
                  for device, _ in part.devices for i in device.interrupts]
         if part.vuart is not None:
             rows.append(IrqRow(part.vuart.intid, True, "virtual UART", part.index, "made by the hypervisor", True))
+        rows += [IrqRow(end.intid, True, f"channel {channel.name}", part.index, "rung by the others", True)
+                 for channel in plan.channels for end in channel.ends if end.partition == part.index and end.intid]
     return sorted(rows, key=lambda row: (row.intid, row.owner))
 
 

@@ -31,6 +31,7 @@ enum {
     IO_PORTS = 0x47,           /* 6.4.2.5: information, least and highest base, alignment, length */
     FIXED_IO_PORTS = 0x4b,     /* 6.4.2.6 */
     END_TAG = 0x79,            /* 6.4.2.9, with a checksum */
+    FIXED_MEMORY = 0x86,       /* 6.4.3.4: information, base, length */
     EXTENDED_INTERRUPT = 0x89, /* 6.4.3.6 */
 };
 
@@ -174,6 +175,19 @@ static const char *interrupts(const uint8_t *r, uint64_t length, struct aml *fou
     return NULL;
 }
 
+static const char *memory(const uint8_t *r, uint64_t length, struct aml *found)
+{
+    if (length != 9) {
+        return "a range of memory is cut off";
+    }
+    found->memory = grow(found->memory, sizeof(found->memory[0]), found->memory_count, &found->memory_room);
+    found->memory[found->memory_count++] = (struct aml_memory){.base = little(r + 1, 4),
+                                                               .size = little(r + 5, 4),
+                                                               .writable = (r[0] & 1) != 0,
+                                                               .uid = found->uid != NULL ? found->uid : ""};
+    return NULL;
+}
+
 static const char *resources(struct code code, struct aml *found)
 {
     while (left(&code) >= 1) {
@@ -190,7 +204,9 @@ static const char *resources(struct code code, struct aml *found)
         if (!take(&code, head + length)) {
             return "a resource is cut off";
         }
-        wrong = r[0] == EXTENDED_INTERRUPT ? interrupts(r + 3, length, found) : small_resource(r, found);
+        wrong = r[0] == EXTENDED_INTERRUPT ? interrupts(r + 3, length, found)
+                : r[0] == FIXED_MEMORY     ? memory(r + 3, length, found)
+                                           : small_resource(r, found);
         if (wrong != NULL) {
             return wrong;
         }
@@ -200,17 +216,42 @@ static const char *resources(struct code code, struct aml *found)
 
 /* ---------------------------------------------------------------- values and terms */
 
-/* Packages hold integers only. */
-static const char *package(struct code code)
+static bool take_text(struct code *code, const char **text)
 {
+    const uint8_t *zero = left(code) >= 1 && *code->at == STRING_PREFIX ? memchr(code->at, 0, left(code)) : NULL;
+
+    if (zero == NULL) {
+        return false;
+    }
+    *text = (const char *)code->at + 1;
+    return take(code, (uint64_t)(zero - code->at) + 1);
+}
+
+/* Packages hold constants: integers, texts, buffers, and packages of them. */
+static const char *package(struct code code, uint32_t depth)
+{
+    struct code inside = {0};
+    const char *text;
     uint64_t value;
 
-    if (!take(&code, 1)) {
-        return "a package is cut off";
+    if (!take(&code, 1) || depth == MAX_DEPTH) {
+        return "a package is cut off, or nested too deep";
     }
     while (left(&code) != 0) {
-        if (!take_integer(&code, &value)) {
-            return "a package holds more than integers";
+        uint8_t op = *code.at;
+        const char *wrong = NULL;
+
+        if (op == BUFFER_OP || op == PACKAGE_OP) {
+            code.at++;
+            if (!take_package(&code, &inside)) {
+                return "a length leads outside";
+            }
+            wrong = op == PACKAGE_OP ? package(inside, depth + 1) : NULL;
+        } else if (!take_text(&code, &text) && !take_integer(&code, &value)) {
+            return "a package holds more than constants";
+        }
+        if (wrong != NULL) {
+            return wrong;
         }
     }
     return NULL;
@@ -226,11 +267,12 @@ static const char *buffer(struct code code, bool is_crs, struct aml *found)
     return is_crs ? resources(code, found) : NULL;
 }
 
-static const char *value_of(struct code *code, bool is_crs, struct aml *found)
+static const char *value_of(struct code *code, const uint8_t *name, struct aml *found)
 {
+    bool is_crs = memcmp(name, "_CRS", 4) == 0;
     struct code inside = {0};
+    const char *text = NULL;
     uint64_t value;
-    const uint8_t *zero;
 
     if (left(code) >= 1 && (*code->at == BUFFER_OP || *code->at == PACKAGE_OP)) {
         bool is_buffer = *code->at++ == BUFFER_OP;
@@ -238,16 +280,16 @@ static const char *value_of(struct code *code, bool is_crs, struct aml *found)
         if (!take_package(code, &inside)) {
             return "a length leads outside";
         }
-        return is_buffer ? buffer(inside, is_crs, found) : package(inside);
+        return is_buffer ? buffer(inside, is_crs, found) : package(inside, 0);
     }
     if (is_crs) {
         return "_CRS is no buffer";
     }
-    if (left(code) >= 1 && *code->at == STRING_PREFIX) {
-        zero = memchr(code->at, 0, left(code));
-        return zero != NULL && take(code, (uint64_t)(zero - code->at) + 1) ? NULL : "a text has no end";
+    if (take_text(code, &text) || take_integer(code, &value)) {
+        found->uid = memcmp(name, "_UID", 4) == 0 ? text : found->uid;
+        return NULL;
     }
-    return take_integer(code, &value) ? NULL : "a value is no constant";
+    return left(code) >= 1 && *code->at == STRING_PREFIX ? "a text has no end" : "a value is no constant";
 }
 
 /* A Scope or a Device opens a new list of terms; a Name ends within this one. */
@@ -269,7 +311,7 @@ static const char *take_term(struct code *code, struct code *inside, bool *opene
         return "it has more than scopes, devices and names";
     }
     name = take_name(code);
-    return name != NULL ? value_of(code, memcmp(name, "_CRS", 4) == 0, found) : "a name is no single segment";
+    return name != NULL ? value_of(code, name, found) : "a name is no single segment";
 }
 
 const char *aml_read(struct aml *found, const uint8_t *bytes, uint64_t size)

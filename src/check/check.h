@@ -491,8 +491,17 @@ extern const struct rule_set layout_rules, register_rules, register_rules_x86, t
 
 /* ---------------------------------------------------------------- aml.c: a guest's DSDT */
 
+struct aml_memory {
+    uint64_t base, size;
+    bool writable;
+    const char *uid; /* of its device, where that is a text; else "" */
+};
+
 struct aml {
     struct ranges ports; /* of all _CRS */
+    struct aml_memory *memory;
+    size_t memory_count, memory_room;
+    const char *uid; /* the last one seen */
     uint64_t lines;
     uint32_t devices;
 };
@@ -501,6 +510,7 @@ const char *aml_read(struct aml *found, const uint8_t *bytes, uint64_t size); /*
 
 /* ---------------------------------------------------------------- shared by rules */
 
+bool boot_dsdt(const struct world *world, const struct part *part, struct aml *aml); /* rule_boot.c; false: unreadable */
 void boot_initrd(const struct world *world, const struct part *part, uint64_t *start, uint64_t *end); /* rule_boot.c */
 void prove_mmio_uart(const struct world *world, struct proof *proof); /* rule_facts.c */
 uint64_t io_bitmap_size(const struct world *world);                   /* rule_bitmaps.c, by vendor */

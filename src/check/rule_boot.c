@@ -227,6 +227,14 @@ static void each_boot(const struct world *world, struct proof *proof, bool acpi,
     }
 }
 
+bool boot_dsdt(const struct world *world, const struct part *part, struct aml *aml)
+{
+    struct boot boot = {0};
+
+    return read_start(world, part, &boot) == NULL && read_acpi(world, part, &boot) == NULL &&
+           aml_read(aml, boot.dsdt.bytes + HEADER_SIZE, boot.dsdt.length - HEADER_SIZE) == NULL;
+}
+
 void boot_initrd(const struct world *world, const struct part *part, uint64_t *start, uint64_t *end)
 {
     struct boot boot = {0};
@@ -427,7 +435,7 @@ static void cpus_of(const struct world *world, struct proof *proof, const struct
         violate(proof, "the MADT of %s names %" PRIu32 " CPUs and %" PRIu32 " I/O APICs, it has %" PRIu32 " CPUs",
                 part->name, cpus, ioapics, part->raw.vcpu_count);
     }
-    if (ioapics == 0 && (part->raw.pc.lines != 0 || part->raw.vuart.intid != 0)) {
+    if (ioapics == 0 && (part->raw.pc.lines != 0 || part->raw.pc.bells != 0 || part->raw.vuart.intid != 0)) {
         violate(proof, "the MADT of %s names no I/O APIC, where its interrupts end", part->name);
     }
 }
@@ -489,7 +497,7 @@ static void lines_of(const struct world *world, struct proof *proof, const struc
 {
     struct aml aml = {0};
     uint32_t vuart = part->raw.vuart.intid;
-    uint64_t own = part->raw.pc.lines | (vuart != 0 && vuart < 64 ? UINT64_C(1) << vuart : 0);
+    uint64_t own = part->raw.pc.lines | part->raw.pc.bells | (vuart != 0 && vuart < 64 ? UINT64_C(1) << vuart : 0);
 
     (void)world;
     proof->checked++;

@@ -20,7 +20,17 @@ static bool rings_whom(const struct spec_member *from, const struct spec_member 
     return from != to && !(from->reader && to->reader);
 }
 
-/* The INTID by which a member is rung on a channel, as the others' doorbells have it; 0: none, or not one. */
+/* Whether a doorbell's entry names an interrupt of the partition. */
+static bool is_own_ring(const struct world *world, const struct part *part, uint32_t ring)
+{
+    if (is_x86(world)) {
+        return ring >> 16 == part->index && (ring & 0xffffu) != 0 && (ring & 0xffffu) < 64 &&
+               (part->raw.pc.bells >> (ring & 0xffffu) & 1) != 0;
+    }
+    return ring <= LAST_SPI && part_owns_irq(world, part, ring);
+}
+
+/* The entry by which a member is rung on a channel, as the others' doorbells have it; 0: none, or not one. */
 static uint32_t interrupt_of(const struct world *world, uint32_t channel, const struct part *part)
 {
     const struct spec_member *to = channel_member(&world->channels[channel], part);
@@ -32,15 +42,15 @@ static uint32_t interrupt_of(const struct world *world, uint32_t channel, const 
 
         for (uint32_t b = 0; from != NULL && rings_whom(from, to) && b < other->raw.doorbell_count; b++) {
             for (uint32_t i = 0; other->doorbells[b].channel == channel && i < other->doorbells[b].intid_count; i++) {
-                uint32_t intid = other->rings[b][i];
+                uint32_t ring = other->rings[b][i];
 
-                if (intid > LAST_SPI || !part_owns_irq(world, part, intid)) {
+                if (!is_own_ring(world, part, ring)) {
                     continue;
                 }
-                if (found != 0 && found != intid) {
+                if (found != 0 && found != ring) {
                     return 0;
                 }
-                found = intid;
+                found = ring;
             }
         }
     }
@@ -203,9 +213,12 @@ static bool page_is_free(const struct world *world, const struct part *part, uin
     if ((page & PAGE_MASK) != 0 || walk_find(&part->stage2, page) != NULL) {
         return false;
     }
-    return is_x86(world) || !(page - gic->dist.raw < gic->dist_size || page - gic->redist[0].raw < redists ||
-                              (part->raw.vuart.intid != 0 && page == (part->raw.vuart.base.raw & ~PAGE_MASK)) ||
-                              (part->raw.watchdog_intid != 0 && page - part->raw.watchdog.raw < 2 * PAGE_SIZE));
+    if (is_x86(world)) {
+        return page != (world->layout.pc.ioapic.raw & ~PAGE_MASK);
+    }
+    return !(page - gic->dist.raw < gic->dist_size || page - gic->redist[0].raw < redists ||
+             (part->raw.vuart.intid != 0 && page == (part->raw.vuart.base.raw & ~PAGE_MASK)) ||
+             (part->raw.watchdog_intid != 0 && page - part->raw.watchdog.raw < 2 * PAGE_SIZE));
 }
 
 /* A doorbell rings each receiver of its channel by one interrupt, which is that receiver's, and nobody else. */
@@ -238,6 +251,9 @@ static void bell_rings(const struct world *world, struct proof *proof, const str
         uint32_t intid = part->rings[index][i];
 
         proof->checked++;
+        if (is_x86(world)) {
+            continue;
+        }
         if (intid < FIRST_SPI || intid > LAST_SPI || world->board.spi_used[intid] != 0) {
             violate(proof, "partition %s: its doorbell of channel %s rings INTID %" PRIu32 ", which is a device's of the board",
                     part->name, channel->name, intid);
@@ -284,10 +300,34 @@ static void prove_bells(const struct world *world, struct proof *proof)
     }
 }
 
+/* x86: the lines that ring a partition are those of its channels, and neither physical ones of its own nor the vUART's. */
+static void prove_lines(const struct world *world, struct proof *proof, const struct part *part)
+{
+    uint32_t vuart = part->raw.vuart.intid;
+    uint64_t told = 0, taken = part->raw.pc.lines | (vuart != 0 && vuart < 64 ? UINT64_C(1) << vuart : 0);
+
+    for (uint32_t i = 0; i < world->channel_count; i++) {
+        uint32_t ring = interrupt_of(world, i, part);
+
+        told |= ring != 0 ? UINT64_C(1) << (ring & 63) : 0;
+    }
+    if (part->raw.pc.bells != told) {
+        violate(proof, "partition %s may be rung by lines 0x%" PRIx64 ", its channels ring 0x%" PRIx64, part->name,
+                part->raw.pc.bells, told);
+    }
+    if ((told & taken) != 0 || (told >> world->layout.pc.ioapic_lines) != 0) {
+        violate(proof, "partition %s is rung by lines 0x%" PRIx64 ", which are a device's or do not exist", part->name,
+                told);
+    }
+}
+
 /* An interrupt tells one channel: no two of a partition share it. */
 static void prove_apart(const struct world *world, struct proof *proof)
 {
     for (uint32_t p = 0; p < world->part_count; p++) {
+        if (is_x86(world)) {
+            prove_lines(world, proof, &world->parts[p]);
+        }
         for (uint32_t i = 0; i < world->channel_count; i++) {
             uint32_t intid = interrupt_of(world, i, &world->parts[p]);
 
@@ -297,7 +337,7 @@ static void prove_apart(const struct world *world, struct proof *proof)
                             world->channels[n].name, world->channels[i].name, intid);
                 }
             }
-            if (intid != 0 && intid == world->parts[p].raw.vuart.intid) {
+            if (!is_x86(world) && intid != 0 && intid == world->parts[p].raw.vuart.intid) {
                 violate(proof, "partition %s: channel %s rings it by INTID %" PRIu32 " of its virtual UART",
                         world->parts[p].name, world->channels[i].name, intid);
             }
@@ -369,9 +409,59 @@ static void tree_tells(const struct world *world, struct proof *proof, const str
     }
 }
 
+/* A range of memory in the DSDT: of a channel of the device's name, its memory or its doorbell. */
+static bool told_right(const struct world *world, const struct part *part, const struct aml_memory *m)
+{
+    for (uint32_t i = 0; i < world->channel_count; i++) {
+        const struct spec_member *member = channel_member(&world->channels[i], part);
+        uint64_t ipa = 0;
+
+        if (member == NULL || strcmp(world->channels[i].name, m->uid) != 0) {
+            continue;
+        }
+        for (uint32_t b = 0; b < part->raw.doorbell_count; b++) {
+            if (part->doorbells[b].channel == i && part->doorbells[b].page.raw == m->base) {
+                return m->size == PAGE_SIZE && m->writable;
+            }
+        }
+        return seen_at(part, &world->channels[i], &ipa) && m->base == ipa && m->size == world->channels[i].raw.size &&
+               m->writable == !member->reader;
+    }
+    return false;
+}
+
+/* x86: the lines are those of lines_of() in rule_boot.c. */
+static void dsdt_tells(const struct world *world, struct proof *proof, const struct part *part)
+{
+    struct aml aml = {0};
+    uint32_t wanted = part->raw.doorbell_count;
+
+    if (!boot_dsdt(world, part, &aml)) {
+        return;
+    }
+    for (uint32_t c = 0; c < world->channel_count; c++) {
+        wanted += channel_member(&world->channels[c], part) != NULL ? 1 : 0;
+    }
+    for (size_t i = 0; i < aml.memory_count; i++) {
+        proof->checked++;
+        if (!told_right(world, part, &aml.memory[i])) {
+            violate(proof, "the DSDT of %s: device \"%s\" has memory at 0x%" PRIx64 ", 0x%" PRIx64 " bytes, %s", part->name,
+                    aml.memory[i].uid, aml.memory[i].base, aml.memory[i].size,
+                    aml.memory[i].writable ? "to write" : "to read");
+        }
+    }
+    if (aml.memory_count != wanted || (part->raw.pc.bells & ~aml.lines) != 0) {
+        violate(proof, "the DSDT of %s names %zu ranges and lines 0x%" PRIx64 ", its channels have %" PRIu32 " and 0x%" PRIx64,
+                part->name, aml.memory_count, aml.lines, wanted, part->raw.pc.bells);
+    }
+}
+
 static void prove_told(const struct world *world, struct proof *proof)
 {
-    for (uint32_t p = 0; p < world->part_count && world->channel_count != 0; p++) {
+    for (uint32_t p = 0; is_x86(world) && p < world->part_count && world->channel_count != 0; p++) {
+        dsdt_tells(world, proof, &world->parts[p]);
+    }
+    for (uint32_t p = 0; !is_x86(world) && p < world->part_count && world->channel_count != 0; p++) {
         const struct part *part = &world->parts[p];
         struct devtree dt;
 
@@ -393,14 +483,17 @@ static const struct rule rules[] = {
      "pages", prove_reached, ARCH_BOTH},
     {"channel-doorbell",
      "A partition has one doorbell for each of its channels that have them: a page that is not mapped, whose writing "
-     "rings each receiver by an interrupt of that receiver that no device of the board raises, and nobody else.",
-     "interrupts", prove_bells, ARCH_ARM64},
+     "rings each receiver by an interrupt of that receiver that no device of the board raises (x86: of its own I/O APIC), "
+     "and nobody else.",
+     "interrupts", prove_bells, ARCH_BOTH},
     {"channel-apart",
-     "Each channel of a partition rings it by an interrupt of its own.",
-     "interrupts", prove_apart, ARCH_ARM64},
+     "Each channel of a partition rings it by an interrupt of its own; on x86 by a line that the partition has for nothing "
+     "else.",
+     "interrupts", prove_apart, ARCH_BOTH},
     {"channel-told",
-     "A guest's devicetree names its channels, all of them, with role, memory, doorbell and interrupt as they are.",
-     "channels", prove_told, ARCH_ARM64},
+     "A guest's devicetree (x86: its DSDT) names its channels, all of them, with role, memory, doorbell and interrupt as "
+     "they are.",
+     "channels", prove_told, ARCH_BOTH},
 };
 /* clang-format on */
 

@@ -23,10 +23,11 @@ HERE_X86_POOLS = REPO / "tests/check/fixture_x86_pools"
 HERE_POOLS = REPO / "tests/check/fixture_pools"
 HERE_HEALTH = REPO / "tests/check/fixture_health"
 HERE_CHANNELS = REPO / "tests/check/fixture_channels"
+HERE_CHANNELS_X86 = REPO / "tests/check/fixture_channels_x86"
 OUT = REPO / "build/test/check"
 VENDORS = ("svm", "vmx")
 FEATURES = "".join(f"CONFIG_{name}=y\n" for name in ("POOLS", "ARINC653", "WATCHDOG", "MONITOR", "CHANNELS"))    # of the fixtures for ARM64
-SETTINGS = {"": FEATURES, "svm": "CONFIG_X86=y\nCONFIG_POOLS=y\n", "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\nCONFIG_POOLS=y\n"}
+SETTINGS = {"": FEATURES, "svm": "CONFIG_X86=y\n" + FEATURES, "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\n" + FEATURES}
 CROSS = {"arm64": os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-"), "x86": "x86_64-linux-gnu-"}
 WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef "
             "-Wwrite-strings -Werror").split()
@@ -175,6 +176,15 @@ def channels(program: Path) -> Checker:
     generate(HERE_CHANNELS, OUT / "good-channels")
     link(OUT / "good-channels")
     return Checker(program, OUT / "good-channels", HERE_CHANNELS)
+
+
+@pytest.fixture(scope="session", params=VENDORS)
+def pc_channels(program: Path, request: pytest.FixtureRequest) -> Checker:
+    """Channels on a PC."""
+    folder = OUT / f"good-channels-{request.param}"
+    generate(HERE_CHANNELS_X86, folder, request.param)
+    link(folder, "x86")
+    return Checker(program, folder, HERE_CHANNELS_X86)
 
 
 @pytest.fixture(scope="session", params=VENDORS)

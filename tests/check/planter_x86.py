@@ -21,7 +21,7 @@ def of_x86(name: str, common: Any, renamed: dict[str, str], replaced: str = "", 
 PcPartition = of_x86(
     "PcPartition", Partition, {"vttbr": "nested", "vtcr": "asid", "loader_ttbr": "loader_cr3", "vuart_base": "vuart_port",
                                "vuart_intid": "vuart_line"}, "spi",
-    (("io_bitmap", U64), ("msr_bitmap", U64), ("lines", U64), ("apic_ids", U64 * 8), ("reserved_pc", U64 * 5)))
+    (("io_bitmap", U64), ("msr_bitmap", U64), ("lines", U64), ("apic_ids", U64 * 8), ("bells", U64), ("reserved_pc", U64 * 4)))
 PcCpu = of_x86("PcCpu", Cpu, {"mpidr": "apic_id", "redist": "vmm"})
 PcVcpu = of_x86("PcVcpu", Vcpu, {"mpidr": "apic_id"})
 Pc = structure("Pc", ("ioapic", U64), ("ioapic_lines", U32), ("pit_line", U32), ("tsc_hz", U64), ("trampoline", U64), ("cpuid", U64),

@@ -2,6 +2,7 @@
 /* The little of ACPI (6.5, chapter 5) that a small guest needs: MADT and FADT. It trusts the tables. */
 #include "guest.h"
 
+#define FADT_DSDT           40
 #define FADT_PM1A_CONTROL   64
 #define FADT_PM_TIMER       76
 #define FADT_FLAGS          112
@@ -44,6 +45,7 @@ static uint16_t port_of(const uint8_t *address)
 
 static void read_fadt(const uint8_t *fadt)
 {
+    acpi.dsdt = (const uint8_t *)(uint64_t)u32(fadt + FADT_DSDT);
     uint32_t flags = u32(fadt + FADT_FLAGS);
     acpi.pm_timer = (uint16_t)u32(fadt + FADT_PM_TIMER);
     acpi.pm_control = (uint16_t)u32(fadt + FADT_PM1A_CONTROL);

@@ -104,6 +104,7 @@ struct acpi {
     uint16_t pm_control;      /* PM1a_CNT of a machine that is not hardware-reduced */
     uint16_t reset, sleep;    /* 8 bits wide */
     uint8_t reset_value;
+    const uint8_t *dsdt;      /* NULL: none */
 };
 extern struct acpi acpi;
 

@@ -40,18 +40,58 @@ static uint32_t memory_fault(struct cpu *cpu, ipa_t address, uint64_t error)
 
 static bool has_ioapic(const struct layout_partition *config)
 {
-    return config->pc.lines != 0 || config->vuart.intid != 0;
+    return config->pc.lines != 0 || config->vuart.intid != 0 || (HV_CHANNELS && config->pc.bells != 0);
+}
+
+/* The doorbell whose page an address is in, or NULL. */
+static const struct layout_doorbell *doorbell_at(const struct layout_partition *config, ipa_t address)
+{
+    for (uint32_t i = 0; HV_CHANNELS && i < config->doorbell_count; i++) {
+        if (address.raw - config->doorbells[i].page.raw < HV_PAGE_SIZE) {
+            return &config->doorbells[i];
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Loads give 0, stores ring. A process that has been given the page must not be able to bring down its operating
+ * system: what is no 32-bit MOV is a general protection fault of its own.
+ */
+static uint32_t doorbell_access(struct cpu *cpu, const struct layout_doorbell *bell, uint64_t error)
+{
+    uint8_t bytes[INSN_MAX];
+    struct insn insn;
+    bool code64;
+    uint32_t count = insn_fetch(cpu, bytes, &code64);
+
+    if (!insn_decode(bytes, count, code64, &insn) || insn.store != ((error & ACCESS_WRITE) != 0)) {
+        vmm_inject(cpu, VECTOR_GP, 0);
+        return 0;
+    }
+    if (!insn.store) {
+        vmm_set_reg(cpu, insn.reg, 0);
+        return insn.length;
+    }
+    for (uint32_t i = 0; i < bell->intid_count; i++) {
+        ioapic_ring(&layout.partitions[bell->intids[i] >> 16], bell->intids[i] & 0xffffu);
+    }
+    return insn.length;
 }
 
 uint32_t memory_access(struct cpu *cpu, ipa_t address, uint64_t error)
 {
     const struct layout_partition *config = cpu->vcpu.config;
     uint64_t offset = address.raw - layout.pc.ioapic.raw;
+    const struct layout_doorbell *bell = doorbell_at(config, address);
     uint8_t bytes[INSN_MAX];
     struct insn insn;
     uint32_t count;
     bool code64;
 
+    if (bell != NULL && (error & ACCESS_FETCH) == 0) {
+        return doorbell_access(cpu, bell, error);
+    }
     if (offset >= HV_PAGE_SIZE || !has_ioapic(config) || (error & ACCESS_FETCH) != 0) {
         return memory_fault(cpu, address, error);
     }

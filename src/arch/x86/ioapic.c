@@ -15,7 +15,13 @@
 #define GUEST_BITS   0x1a0ffu  /* of the low word: vector, polarity, trigger mode, mask */
 #define MODE_MASK    0x700u
 #define MODE_LOWEST  0x100u
+#define BELLS        (HV_CHANNELS ? LAYOUT_MAX_CHANNELS : 1u)
 #define VECTOR_FIRST 16u     /* those below are exceptions only (SDM 3 11.5.2) */
+
+/* A line by which a channel rings. What rings while it is masked waits: one bit. */
+struct bell {
+    uint32_t low, target, pending;  /* atomic: other partitions' cores come here, too */
+};
 
 /* What a guest's page holds beside the physical lines: its virtual UART's line and the index register. */
 struct virtual_ioapic {
@@ -27,6 +33,7 @@ struct virtual_ioapic {
 };
 
 static struct virtual_ioapic ioapics[LAYOUT_MAX_PARTITIONS];
+static struct bell bells[LAYOUT_MAX_PARTITIONS][BELLS];
 static uint32_t ioapic_lock;  /* index and window are two accesses; held for a few of them */
 
 static void lock(void)
@@ -83,10 +90,82 @@ void ioapic_reset(const struct layout_partition *config)
             }
         }
     }
+    for (uint32_t n = 0; HV_CHANNELS && n < BELLS; n++) {
+        struct bell *bell = &bells[partition_index(config)][n];
+
+        __atomic_store_n(&bell->low, IOAPIC_MASKED, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&bell->target, (uint32_t)config->vcpus[0].apic_id, __ATOMIC_RELAXED);
+        __atomic_store_n(&bell->pending, 0u, __ATOMIC_SEQ_CST);
+    }
     ioapic->select = 0;
     __atomic_store_n(&ioapic->low, IOAPIC_MASKED, __ATOMIC_RELAXED);
     __atomic_store_n(&ioapic->target, (uint32_t)config->vcpus[0].apic_id, __ATOMIC_RELAXED);
     ioapic->reported = false;
+}
+
+/* ---------------------------------------------------------------- channels */
+
+/* The state of a line by which a channel rings the partition, or NULL if the line is none. */
+static struct bell *bell_of(const struct layout_partition *config, uint32_t line)
+{
+    uint64_t below = config->pc.bells & ((UINT64_C(1) << line) - 1u);
+    uint32_t place = 0;
+
+    if (!HV_CHANNELS || (config->pc.bells >> line & 1u) == 0) {
+        return NULL;
+    }
+    for (; below != 0; below &= below - 1u) {
+        place++;
+    }
+    return place < BELLS ? &bells[partition_index(config)][place] : NULL;
+}
+
+/* A vector that there is not would be an error of the core that sends it, which may be another partition's. */
+static void send_message(const struct layout_partition *config, uint32_t low, uint32_t target)
+{
+    if ((low & IOAPIC_MASKED) != 0 || (low & 0xffu) < VECTOR_FIRST) {
+        return;
+    }
+    if (is_pooled(config)) {
+        pool_request(cpu_at(config->vcpus[target].cpu), low & 0xffu, false);  /* APIC IDs are indices there */
+    } else {
+        apic_send(target, ICR_FIXED, low & 0xffu);
+    }
+}
+
+/* Who rings and who unmasks each write one word and then read the other's: one of the two sends. */
+static void bell_send(const struct layout_partition *config, struct bell *bell)
+{
+    uint32_t low = __atomic_load_n(&bell->low, __ATOMIC_SEQ_CST);
+
+    if ((low & IOAPIC_MASKED) == 0 && __atomic_exchange_n(&bell->pending, 0u, __ATOMIC_SEQ_CST) != 0) {
+        send_message(config, low, __atomic_load_n(&bell->target, __ATOMIC_RELAXED));
+    }
+}
+
+void ioapic_ring(const struct layout_partition *config, uint32_t line)
+{
+    struct bell *bell = bell_of(config, line);
+
+    if (bell != NULL) {
+        (void)__atomic_exchange_n(&bell->pending, 1u, __ATOMIC_SEQ_CST);
+        bell_send(config, bell);
+    }
+}
+
+static void write_bell(const struct layout_partition *config, struct bell *bell, bool high, uint32_t value)
+{
+    uint32_t target;
+
+    if (high) {
+        target = ioapic_target(config, value >> 24, (__atomic_load_n(&bell->low, __ATOMIC_RELAXED) & IOAPIC_LOGICAL) != 0);
+        if (target != UINT32_MAX) {
+            __atomic_store_n(&bell->target, target, __ATOMIC_RELAXED);
+        }
+        return;
+    }
+    (void)__atomic_exchange_n(&bell->low, value & (GUEST_BITS | IOAPIC_LOGICAL), __ATOMIC_SEQ_CST);
+    bell_send(config, bell);
 }
 
 /* ---------------------------------------------------------------- a guest's view */
@@ -107,6 +186,7 @@ uint32_t ioapic_read(const struct layout_partition *config, uint64_t offset)
     const struct virtual_ioapic *ioapic = &ioapics[partition_index(config)];
     uint32_t reg = select_of(ioapic), line = (reg - REG_LINES) / 2u;
     bool high = (reg & 1u) != 0;
+    const struct bell *bell;
     uint32_t value;
 
     if (offset == SELECT) {
@@ -117,6 +197,10 @@ uint32_t ioapic_read(const struct layout_partition *config, uint64_t offset)
     }
     if (is_virtual(config, line)) {
         return high ? ioapic->target << 24 : ioapic->low;
+    }
+    bell = bell_of(config, line);
+    if (bell != NULL) {
+        return high ? __atomic_load_n(&bell->target, __ATOMIC_RELAXED) << 24 : __atomic_load_n(&bell->low, __ATOMIC_RELAXED);
     }
     if ((config->pc.lines >> line & 1u) == 0) {
         return high ? 0 : IOAPIC_MASKED;
@@ -152,19 +236,9 @@ static void refuse(const struct layout_partition *config, struct virtual_ioapic 
     }
 }
 
-/* A vector that there is not would be an error of the core that sends it, which may be another partition's. */
 static void send_virtual(const struct layout_partition *config, const struct virtual_ioapic *ioapic)
 {
-    uint32_t low = __atomic_load_n(&ioapic->low, __ATOMIC_RELAXED);
-    uint32_t target = __atomic_load_n(&ioapic->target, __ATOMIC_RELAXED);
-
-    if ((low & IOAPIC_MASKED) == 0 && (low & 0xffu) >= VECTOR_FIRST) {
-        if (is_pooled(config)) {
-            pool_request(cpu_at(config->vcpus[target].cpu), low & 0xffu, false);  /* APIC IDs are indices there */
-        } else {
-            apic_send(target, ICR_FIXED, low & 0xffu);
-        }
-    }
+    send_message(config, __atomic_load_n(&ioapic->low, __ATOMIC_RELAXED), __atomic_load_n(&ioapic->target, __ATOMIC_RELAXED));
 }
 
 /* ---------------------------------------------------------------- writes of a guest */
@@ -239,6 +313,8 @@ void ioapic_write(const struct layout_partition *config, uint64_t offset, uint32
         return;
     } else if (is_virtual(config, line)) {
         write_virtual(config, ioapic, high, value);
+    } else if (bell_of(config, line) != NULL) {
+        write_bell(config, bell_of(config, line), high, value);
     } else if ((config->pc.lines >> line & 1u) != 0) {
         if (high && is_pooled(config)) {
             shared_line_aim(line, value & 0xff000000u);

@@ -30,6 +30,9 @@ void ioapic_reset(const struct layout_partition *config);
 uint32_t ioapic_read(const struct layout_partition *config, uint64_t offset);
 void     ioapic_write(const struct layout_partition *config, uint64_t offset, uint32_t value);
 
+/* A channel's doorbell rings the partition by that line, which is one of config->pc.bells. */
+void ioapic_ring(const struct layout_partition *config, uint32_t line);
+
 /*
  * ---- Lines of partitions that share their cores. The guest sees what it has written; the physical line has a
  * vector of the pool's core, and what it brings waits for the guest's turn. ----

@@ -122,10 +122,13 @@ struct layout_channel {
 };
 _Static_assert(sizeof(struct layout_channel) == 32, "layout ABI");
 
+/* x86: a line of the receiver's I/O APIC, and its index in layout.partitions. */
+#define LAYOUT_BELL(partition, line)  ((partition) << 16 | (line))
+
 /* A write to this page, which stage 2 leaves unmapped, makes the interrupts pending. */
 struct layout_doorbell {
     ipa_t    page;
-    const uint32_t *intids;  /* in the physical distributor: each is owned by a receiver */
+    const uint32_t *intids;  /* in the physical distributor: each is owned by a receiver; x86: LAYOUT_BELL() */
     uint32_t intid_count;
     uint32_t channel;        /* index into layout.channels */
 };
@@ -180,7 +183,8 @@ struct layout_pc_partition {
     const uint8_t *msr_bitmap;  /* SVM: MSRPM, 8 KiB (APM 2 15.11); VMX: MSR bitmaps, 4 KiB (SDM 3 25.6.9) */
     uint64_t lines;             /* of the I/O APIC that it owns, one bit each */
     uint64_t apic_ids[LAYOUT_APIC_WORDS];  /* of its own cores, one bit each; none of a pool's */
-    uint64_t reserved[5];
+    uint64_t bells;             /* lines of its I/O APIC by which channels ring it, none of them a physical one's */
+    uint64_t reserved[4];
 };
 _Static_assert(sizeof(struct layout_pc_partition) == 128, "layout ABI");
 
