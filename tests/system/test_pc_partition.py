@@ -145,10 +145,13 @@ def test_linux_reboots(build, machine):
 @pytest.mark.long
 def test_linux_reboots_on_bochs(build, machine):
     """The way through real mode under VMX."""
-    image = image_of(build, "linux-reboot-bochs", linux("[0, 1]", "bulkhead.then=reboot"), hello("[2]"), board=BOCHS, vendor=VMX)
+    image = image_of(build, "linux-reboot-bochs", linux("[0, 1]"), hello("[2]"), board=BOCHS, vendor=VMX)
     one = machine.bochs(image.elf, limit=1200, model="tigerlake")
-    for _ in range(2):
-        one.expect(r"^linux\| Linux is up: 2 CPUs", 600, never="FAULT")
+    one.expect(r"^linux\| Linux is up: 2 CPUs", 600, never="FAULT")
+    one.expect(r"linux# ", 60)
+    one.send("reboot -f\n", pause=0.05)
+    one.expect(r"^bulkhead\| linux restarts", 120, never="FAULT")
+    one.expect(r"^linux\| Linux is up: 2 CPUs", 600, never="FAULT")
     one.expect(r"^hello\| tick", 60)
 
 
