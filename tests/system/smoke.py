@@ -73,7 +73,7 @@ def main() -> int:
     try:
         with machine:
             seen = converse(machine, parts)
-            if "flight: life" in machine.text:
+            if "guests/flight" in (config / "system.yaml").read_text(encoding="utf-8"):
                 seen += "; " + drone.fly(machine)
     except ConsoleError as error:
         print(machine.text)
