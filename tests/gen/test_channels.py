@@ -72,6 +72,12 @@ def test_guest_addresses_are_nobodys(plan: Plan) -> None:
             assert channel.ipa % (2 << 20) == channel.pa % (2 << 20) == 0
 
 
+def test_window_leaves_room_for_guests_elsewhere(tmp_path: Path) -> None:
+    where = plan_of(tmp_path).channels[0].ipa
+    moved = plan_of(tmp_path, SYSTEM.replace("memory: 16 MiB", f"memory: {{size: 16 MiB, guest: {where:#x}}}", 1))
+    assert moved.channels[0].ipa >= where + (16 << 20)
+
+
 def test_mappings(plan: Plan) -> None:
     seen = {(p.name, m.what): m.writable for p in plan.partitions for m in p.mappings if m.kind == "channel"}
     assert seen == {("alpha", "telemetry"): True, ("beta", "telemetry"): False, ("gamma", "telemetry"): False,
