@@ -152,6 +152,8 @@ def _guest_columns(plan: Plan, drawn: Sequence[Bar]) -> tuple[list[str], float]:
                  for m in part.mappings]
         if part.vuart is not None and not plan.vmm:
             views.append((Region(part.vuart.ipa, 0x1000), "virtual UART", False))
+        if part.watchdog is not None:
+            views.append((Region(part.watchdog.ipa, 0x2000), "watchdog", False))
         shapes.append(text(GUEST_X, top + 12, part.name))
         shapes.append(text(GUEST_X + GUEST_W, top + 12, "direct" if part.direct else "virtual", "soft", "end"))
         y = top + 18

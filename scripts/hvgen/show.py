@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Iterable, Sequence, TextIO
 
-from .model import Plan
+from .model import Partition, Plan
+from .system_pools import time_text
 from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, channel_rows, core_id, core_rows, counted, device_rows, grouped,
                    irq_rows, memory_rows, owner_name, port_rows, size_text)
 
@@ -22,6 +23,18 @@ def write(plan: Plan, out: TextIO) -> None:
 
 def text(plan: Plan, colour: bool = False, unicode: bool = True) -> str:
     return "\n".join(_Page(plan, colour, unicode).lines()) + "\n"
+
+
+def on_fault(spec: Partition) -> str:
+    if not spec.restart_limit:
+        return spec.on_fault
+    return f"restart, {spec.restart_limit} times in {time_text(spec.restart_window_ns)}, then {spec.restart_then}"
+
+
+def watchdog_times(spec: Partition) -> str:
+    if spec.watchdog_ns is None or spec.watchdog_boot_ns == spec.watchdog_ns:
+        return time_text(spec.watchdog_ns or 0)
+    return f"{time_text(spec.watchdog_ns)} (at its start {time_text(spec.watchdog_boot_ns)})"
 
 
 class _Page:
@@ -90,7 +103,8 @@ class _Page:
         for p in self.plan.partitions:
             boot = "boot information" if self.plan.vmm else "devicetree"
             out.append("  " + self.ink(p.index, p.name) + f": {p.spec.image.kind} image, entry {p.entry:#x}, "
-                       f"{boot} {p.dtb_ipa:#x}, {p.ipa_bits} bits of address, on fault {p.spec.on_fault}")
+                       f"{boot} {p.dtb_ipa:#x}, {p.ipa_bits} bits of address, on fault {on_fault(p.spec)}"
+                       f"{', monitor' if p.spec.monitor else ''}")
             for m in p.mappings:
                 if m.kind == "device":
                     out.append(f"    {m.ipa:#x}  {size_text(m.size)}  {m.what}")
@@ -102,6 +116,9 @@ class _Page:
                 out.append(f"    I/O ports {p.vuart.ipa:#x}-{p.vuart.ipa + 7:#x}  virtual UART, line {p.vuart.intid}")
             elif p.vuart is not None:
                 out.append(f"    {p.vuart.ipa:#x}  4 KiB  virtual UART, INTID {p.vuart.intid}")
+            if p.watchdog is not None:
+                out.append(f"    {p.watchdog.ipa:#x}  8 KiB  watchdog of {watchdog_times(p.spec)}, INTID {p.watchdog.intid}, "
+                           f"core {self.plan.cpus[p.watchdog.cpu].board_index} looks")
         return out + [""]
 
     def channels(self) -> list[str]:

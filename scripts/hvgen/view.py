@@ -194,6 +194,9 @@ def irq_rows(plan: Plan) -> list[IrqRow]:
         if part.vuart is not None:
             named.add(part.vuart.intid)
             rows.append(IrqRow(part.vuart.intid, False, "virtual UART", part.index, "made by the hypervisor"))
+        if part.watchdog is not None:
+            named.add(part.watchdog.intid)
+            rows.append(IrqRow(part.watchdog.intid, True, "watchdog", part.index, "made by the hypervisor"))
         for channel in plan.channels:
             rung = [end.intid for end in channel.ends if end.partition == part.index and end.intid]
             rows += [IrqRow(n, True, f"channel {channel.name}", part.index, "rung by the others") for n in rung]

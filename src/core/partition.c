@@ -226,6 +226,9 @@ static void report_missing(const struct vcpu *vcpu, uint32_t request)
         if (__atomic_load_n(&arch_vcpu(vcpu->config->vcpus[i].cpu)->halted_for, __ATOMIC_RELAXED) != request) {
             print("%s: vcpu %u has not left the guest for 1 s; it sleeps with its interrupts shut off. "
                   "Waiting on\n", vcpu->config->name, i);
+            if (HV_HEALTH) {
+                arch_kick(vcpu->config->vcpus[i].cpu);  /* once more: another vcpu may have undone the first */
+            }
         }
     }
 }
