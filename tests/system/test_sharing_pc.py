@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 import test_pc_isolation as isolation
-from pc import BOARD, BOCHS, MODELS, NAMES, SVM, guest, hello, linux, system
+from conftest import long
 from machine import board_arguments
+from pc import BOARD, BOCHS, MODELS, NAMES, SVM, guest, hello, linux, system
 from test_guarantees import NEVER as BROKEN, burner
 from test_sharing import NO_PANIC, WINDOWS, alive
 
@@ -108,6 +109,7 @@ def test_attacks(build, machine):
     isolation.survives_all(one, 2)
 
 
+@pytest.mark.long
 def test_fatal_attacks(build, machine):
     one = machine(qemu(attacked(build)))
     isolation.ready(one, 2)
@@ -140,7 +142,7 @@ def test_sleepers(build, machine):
 
 # ---------------------------------------------------------------- Bochs: VMX, and SVM as another implementation
 
-@pytest.mark.parametrize("model", ["tigerlake", "bx_generic"])
+@pytest.mark.parametrize("model", ["tigerlake", long("bx_generic")])
 def test_bochs(build, machine, model):
     """Two guests on a core, one with two vcpus; a fault restarts one of them."""
     image = pooled(build, f"bochs-{NAMES[MODELS[model]]}", "  shared: {cpus: [1]}\n",
