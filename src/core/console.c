@@ -291,16 +291,15 @@ static void send_all(const char *text, uint32_t count)
 }
 
 /* The hypervisor's own message may wait for the port, since it must not be lost, but not for ever. */
-static void port_take(void)
+static bool port_take(void)
 {
-    uint64_t limit;
+    uint64_t limit = arch_time_ns() + SPIN_NS;
+    bool taken;
 
-    if (port_try()) {
-        return;
-    }
-    limit = arch_time_ns() + SPIN_NS;
-    while (!port_try() && arch_time_ns() < limit) {
-    }
+    do {
+        taken = port_try();
+    } while (!taken && arch_time_ns() < limit);
+    return taken;
 }
 
 /* What was kept comes first. */
@@ -317,7 +316,10 @@ void console_message(const char *text, uint32_t count)
 {
     uint32_t start = 0;
 
-    port_take();
+    if (!port_take()) {
+        send_all(text, count);  /* whoever has the port stands still: all but the wire stays the holder's */
+        return;
+    }
     if (HV_POOLS) {
         send_kept();
     }

@@ -21,6 +21,7 @@
 
 extern char     fake_out[65536];   /* what the port has sent, a C string */
 extern uint32_t fake_out_count;
+extern void (*fake_meanwhile)(void);  /* what another core does while characters are sent; once */
 extern uint32_t fake_port_room;    /* characters that the port still takes at once */
 extern uint32_t fake_port_refill;  /* and what it takes more with every look at the clock */
 extern uint64_t fake_time;         /* nanoseconds */

@@ -241,6 +241,22 @@ static void a_port_that_takes_nothing_stops_nobody(void **state)
     assert_non_null(strstr(fake_out, "kept\r\n"));
 }
 
+static void say_something(void)
+{
+    print("attention\n");
+}
+
+/* A core that has the port stands still for longer than a message waits; nothing of the holder's is disturbed. */
+static void a_holder_that_stands_still(void **state)
+{
+    (void)state;
+    console_share();
+    fake_meanwhile = say_something;
+    put(LINUX, "a line\n");
+    put(LINUX, "another\n");
+    assert_string_equal(fake_out, "linux| attention\na line\r\nlinux| another\r\n");
+}
+
 static void read_keys(uint32_t partition, char *keys, uint32_t limit)
 {
     uint32_t count = 0;
@@ -413,6 +429,7 @@ int main(void)
         cmocka_unit_test_setup(a_long_message_fits_or_is_cut, setup),
         cmocka_unit_test_setup(a_message_waits_for_a_slow_port, setup),
         cmocka_unit_test_setup(a_port_that_takes_nothing_stops_nobody, setup),
+        cmocka_unit_test_setup(a_holder_that_stands_still, setup),
         cmocka_unit_test_setup(keys_wait_while_the_guest_does_not_read, setup),
         cmocka_unit_test_setup(commands_get_through_to_a_deaf_guest, setup),
         cmocka_unit_test_setup(nothing_is_lost_or_mixed, setup),
