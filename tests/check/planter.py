@@ -11,7 +11,7 @@ import struct
 import sys
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator, TypeVar
 
 from elftools.elf.elffile import ELFFile
 
@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from hvgen.image import checksum  # noqa: E402
 
 U16, U32, U64 = ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64
+
+Plant = TypeVar("Plant", bound=Callable[[Any], None])
 
 S2_RAM = 0x7fc              # AF, inner shareable, S2AP read and write, MemAttr write-back
 S2_DEVICE = 0x4c4 | 1 << 54  # AF, S2AP read and write, MemAttr Device-nGnRE, XN
@@ -32,6 +34,16 @@ MIB = 1 << 20
 
 class Struct(ctypes.LittleEndianStructure):
     _pack_ = 8
+
+
+class Faults(list[tuple[str, Callable[[Any], None], set[str], str]]):
+    """Faults to plant, as a decorator: the properties that one breaks, and a text that the report must have."""
+
+    def __call__(self, *broken: str, says: str = "") -> Callable[[Plant], Plant]:
+        def register(plant: Plant) -> Plant:
+            self.append((plant.__name__, plant, set(broken), says))
+            return plant
+        return register
 
 
 def structure(name: str, *fields: tuple[str, Any]) -> Any:

@@ -8,21 +8,13 @@ from typing import Callable
 import pytest
 
 from conftest import Checker, in_chapters, run
-from planter import (ADDRESS, MIB, PAGE_OR_TABLE, RO, S2_DEVICE, S2_RAM, S2_WRITE, XN, Image)
+from planter import (ADDRESS, MIB, PAGE_OR_TABLE, RO, S2_DEVICE, S2_RAM, S2_WRITE, XN, Faults, Image)
 
 Plant = Callable[[Image], None]
-FAULTS: list[tuple[str, Plant, set[str], str]] = []
+fault = FAULTS = Faults()
 
 # Guest addresses of alpha in the 2 MiB of its devices' table, used by nothing.
 SPARE = 0x9100000
-
-
-def fault(*broken: str, says: str = "") -> Callable[[Plant], Plant]:
-    """Registers a fault: the properties that it breaks, and a text that the report must have."""
-    def register(plant: Plant) -> Plant:
-        FAULTS.append((plant.__name__, plant, set(broken), says))
-        return plant
-    return register
 
 
 # ---------------------------------------------------------------- the layout

@@ -7,7 +7,7 @@ from typing import Any, Callable
 import pytest
 
 from conftest import Checker, in_chapters, run
-from planter import RO, U32, U64, XN, Image, structure
+from planter import RO, U32, U64, XN, Faults, Image, structure
 
 Channel = structure("Channel", ("name", U64), ("pa", U64), ("size", U64), ("loader", U32), ("yaml_line", U32))
 Doorbell = structure("Doorbell", ("page", U64), ("intids", U64), ("intid_count", U32), ("channel", U32))
@@ -20,14 +20,7 @@ PICTURE_SEEN = 0x60200000                               # behind the others, at 
 CACHED = 0xa << 2                                       # of MemAttr 5, makes 15
 
 Plant = Callable[[Image], None]
-FAULTS: list[tuple[str, Plant, set[str], str]] = []
-
-
-def fault(*broken: str, says: str = "") -> Callable[[Plant], Plant]:
-    def register(plant: Plant) -> Plant:
-        FAULTS.append((plant.__name__, plant, set(broken), says))
-        return plant
-    return register
+fault = FAULTS = Faults()
 
 
 def channel(image: Image, index: int) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Callable
 import pytest
 
 from conftest import Checker
-from planter import U32, U64, structure
+from planter import U32, U64, Faults, structure
 from planter_x86 import EPT_WB, EPT_X, NX, RW, PcImage
 
 Channel = structure("Channel", ("name", U64), ("pa", U64), ("size", U64), ("loader", U32), ("yaml_line", U32))
@@ -18,14 +18,7 @@ TELEMETRY, ORDERS = range(2)
 EPT_W = 2
 
 Plant = Callable[[PcImage], None]
-FAULTS: list[tuple[str, Plant, set[str], str]] = []
-
-
-def fault(*broken: str, says: str = "") -> Callable[[Plant], Plant]:
-    def register(plant: Plant) -> Plant:
-        FAULTS.append((plant.__name__, plant, set(broken), says))
-        return plant
-    return register
+fault = FAULTS = Faults()
 
 
 def channel(image: PcImage, index: int) -> Any:

@@ -7,19 +7,12 @@ from typing import Any, Callable
 import pytest
 
 from conftest import HERE, OUT, Checker, run
-from planter import U32, U64, Image, structure
+from planter import U32, U64, Faults, Image, structure
 
 Write = structure("Write", ("address", U64), ("width", U32), ("value", U32))
 
 Plant = Callable[[Image], None]
-FAULTS: list[tuple[str, Plant, set[str], str]] = []
-
-
-def fault(*broken: str, says: str = "") -> Callable[[Plant], Plant]:
-    def register(plant: Plant) -> Plant:
-        FAULTS.append((plant.__name__, plant, set(broken), says))
-        return plant
-    return register
+fault = FAULTS = Faults()
 
 
 @fault("restart-limits", says="at most 4 restarts")

@@ -7,7 +7,7 @@ from typing import Any, Callable
 import pytest
 
 from conftest import Checker, run
-from planter import U32, U64, Image, Server, structure
+from planter import U32, U64, Faults, Image, Server, structure
 
 Pool = structure("Pool", ("name", U64), ("cpus", U64), ("servers", U64), ("windows", U64), ("frame_ns", U64), ("cpu_count", U32),
                  ("server_count", U32), ("window_count", U32), ("scheduler", U32))
@@ -16,14 +16,7 @@ Number = structure("Number", ("value", U32))
 ANY_CORE = 0xffffffff
 
 Plant = Callable[[Image], None]
-FAULTS: list[tuple[str, Plant, set[str], str]] = []
-
-
-def fault(*broken: str, says: str = "") -> Callable[[Plant], Plant]:
-    def register(plant: Plant) -> Plant:
-        FAULTS.append((plant.__name__, plant, set(broken), says))
-        return plant
-    return register
+fault = FAULTS = Faults()
 
 
 def pool(image: Image, index: int) -> Any:

@@ -7,17 +7,11 @@ from typing import Any, Callable
 import pytest
 
 from conftest import Checker
+from planter import Faults
 from planter_x86 import PcImage
 
 Plant = Callable[[PcImage], None]
-FAULTS: list[tuple[str, Plant, set[str], str]] = []
-
-
-def fault(*broken: str, says: str = "") -> Callable[[Plant], Plant]:
-    def register(plant: Plant) -> Plant:
-        FAULTS.append((plant.__name__, plant, set(broken), says))
-        return plant
-    return register
+fault = FAULTS = Faults()
 
 
 def slot(image: PcImage, index: int) -> Any:

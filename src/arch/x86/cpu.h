@@ -72,5 +72,42 @@ static inline struct cpu *cpu_here(void)
     return (struct cpu *)((sp | (HV_PAGE_SIZE - 1u)) + 1u - CPU_SIZE);
 }
 
+#else
+/* The guest's registers, at rsp. Those of the short paths (rax and, where it is saved, rsi stand apart), and the rest. */
+    .macro  load_short
+    mov     0x08(%rsp), %rcx
+    mov     0x10(%rsp), %rdx
+    mov     0x18(%rsp), %rbx
+    mov     0x30(%rsp), %rsi
+    mov     0x38(%rsp), %rdi
+    mov     0x40(%rsp), %r8
+    mov     0x48(%rsp), %r9
+    mov     0x50(%rsp), %r10
+    mov     0x58(%rsp), %r11
+    .endm
+    .macro  load_rest
+    mov     0x28(%rsp), %rbp
+    mov     0x60(%rsp), %r12
+    mov     0x68(%rsp), %r13
+    mov     0x70(%rsp), %r14
+    mov     0x78(%rsp), %r15
+    .endm
+    .macro  save_short
+    mov     %rcx, 0x08(%rsp)
+    mov     %rdx, 0x10(%rsp)
+    mov     %rbx, 0x18(%rsp)
+    mov     %rdi, 0x38(%rsp)
+    mov     %r8, 0x40(%rsp)
+    mov     %r9, 0x48(%rsp)
+    mov     %r10, 0x50(%rsp)
+    mov     %r11, 0x58(%rsp)
+    .endm
+    .macro  save_rest
+    mov     %rbp, 0x28(%rsp)
+    mov     %r12, 0x60(%rsp)
+    mov     %r13, 0x68(%rsp)
+    mov     %r14, 0x70(%rsp)
+    mov     %r15, 0x78(%rsp)
+    .endm
 #endif
 #endif

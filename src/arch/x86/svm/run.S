@@ -31,36 +31,17 @@
     jmp     run
     .endm
 
-    .macro  save_short
-    mov     %rcx, 0x08(%rsp)
-    mov     %rdx, 0x10(%rsp)
-    mov     %rbx, 0x18(%rsp)
-    mov     %rdi, 0x38(%rsp)
-    mov     %r8, 0x40(%rsp)
-    mov     %r9, 0x48(%rsp)
-    mov     %r10, 0x50(%rsp)
-    mov     %r11, 0x58(%rsp)
+    .macro  leave_short
+    save_short
     mov     %rsp, %rdi
     .endm
 
     .section .text.run, "ax"
     .globl guest_enter
 guest_enter:
-    mov     0x28(%rsp), %rbp
-    mov     0x60(%rsp), %r12
-    mov     0x68(%rsp), %r13
-    mov     0x70(%rsp), %r14
-    mov     0x78(%rsp), %r15
+    load_rest
 enter_short:
-    mov     0x08(%rsp), %rcx
-    mov     0x10(%rsp), %rdx
-    mov     0x18(%rsp), %rbx
-    mov     0x30(%rsp), %rsi
-    mov     0x38(%rsp), %rdi
-    mov     0x40(%rsp), %r8
-    mov     0x48(%rsp), %r9
-    mov     0x50(%rsp), %r10
-    mov     0x58(%rsp), %r11
+    load_short
     mov     CPU_VMCB(%rsp), %rax
 run:
     vmrun   %rax
@@ -73,12 +54,8 @@ run:
     cmp     $EXIT_VMMCALL, %rsi
     je      hypercall
 
-    save_short
-    mov     %rbp, 0x28(%rsp)
-    mov     %r12, 0x60(%rsp)
-    mov     %r13, 0x68(%rsp)
-    mov     %r14, 0x70(%rsp)
-    mov     %r15, 0x78(%rsp)
+    leave_short
+    save_rest
     call    svm_exit
     jmp     guest_enter
 
@@ -87,7 +64,7 @@ hypercall:
     jne     1f
     movq    $VERSION_1_0, VMCB_RAX(%rax)
     resume_behind CALL_LENGTH
-1:  save_short
+1:  leave_short
     call    exit_hypercall
     jmp     enter_short
 
@@ -117,7 +94,7 @@ msr:
     xor     %edx, %edx
     mov     %rsi, VMCB_RAX(%rax)
     resume_behind MSR_LENGTH
-2:  save_short
+2:  leave_short
     mov     VMCB_EXIT_INFO_1(%rax), %esi
     call    exit_msr
     jmp     enter_short
@@ -150,7 +127,7 @@ leaf:
     mov     %rax, VMCB_RAX(%rsi)
     mov     %rsi, %rax
     resume_behind CPUID_LENGTH
-1:  save_short
+1:  leave_short
     call    exit_cpuid
     jmp     enter_short
 

@@ -15,22 +15,10 @@
     .section .text.run, "ax"
     .globl guest_enter
 guest_enter:
-    mov     0x28(%rsp), %rbp
-    mov     0x60(%rsp), %r12
-    mov     0x68(%rsp), %r13
-    mov     0x70(%rsp), %r14
-    mov     0x78(%rsp), %r15
+    load_rest
 enter_short:
     mov     0x00(%rsp), %rax
-    mov     0x08(%rsp), %rcx
-    mov     0x10(%rsp), %rdx
-    mov     0x18(%rsp), %rbx
-    mov     0x30(%rsp), %rsi
-    mov     0x38(%rsp), %rdi
-    mov     0x40(%rsp), %r8
-    mov     0x48(%rsp), %r9
-    mov     0x50(%rsp), %r10
-    mov     0x58(%rsp), %r11
+    load_short
 enter_window:
     cmpl    $0, CPU_NMI(%rsp)
     jne     kicked
@@ -47,15 +35,8 @@ kicked:
     .globl vmx_landing
 vmx_landing:
     mov     %rax, 0x00(%rsp)
-    mov     %rcx, 0x08(%rsp)
-    mov     %rdx, 0x10(%rsp)
-    mov     %rbx, 0x18(%rsp)
     mov     %rsi, 0x30(%rsp)
-    mov     %rdi, 0x38(%rsp)
-    mov     %r8, 0x40(%rsp)
-    mov     %r9, 0x48(%rsp)
-    mov     %r10, 0x50(%rsp)
-    mov     %r11, 0x58(%rsp)
+    save_short
     mov     $VMCS_EXIT_REASON, %eax
     vmread  %rax, %rsi
     mov     %rsp, %rdi
@@ -78,11 +59,7 @@ vmx_landing:
 3:  call    exit_cpuid
     jmp     enter_short
 exit_long:
-    mov     %rbp, 0x28(%rsp)
-    mov     %r12, 0x60(%rsp)
-    mov     %r13, 0x68(%rsp)
-    mov     %r14, 0x70(%rsp)
-    mov     %r15, 0x78(%rsp)
+    save_rest
     mov     %rsp, %rdi
     call    vmx_exit
     jmp     guest_enter

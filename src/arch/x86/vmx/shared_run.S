@@ -7,20 +7,8 @@
     .globl pool_enter
 pool_enter:
     mov     0x00(%rsp), %rax
-    mov     0x08(%rsp), %rcx
-    mov     0x10(%rsp), %rdx
-    mov     0x18(%rsp), %rbx
-    mov     0x28(%rsp), %rbp
-    mov     0x30(%rsp), %rsi
-    mov     0x38(%rsp), %rdi
-    mov     0x40(%rsp), %r8
-    mov     0x48(%rsp), %r9
-    mov     0x50(%rsp), %r10
-    mov     0x58(%rsp), %r11
-    mov     0x60(%rsp), %r12
-    mov     0x68(%rsp), %r13
-    mov     0x70(%rsp), %r14
-    mov     0x78(%rsp), %r15
+    load_rest
+    load_short
     vmresume
     vmlaunch                            /* of the first entry on a core, for which VMRESUME fails */
     mov     $REASON_NOT_ENTERED, %esi
@@ -30,20 +18,9 @@ pool_enter:
     .globl vmx_pool_landing
 vmx_pool_landing:
     mov     %rax, 0x00(%rsp)
-    mov     %rcx, 0x08(%rsp)
-    mov     %rdx, 0x10(%rsp)
-    mov     %rbx, 0x18(%rsp)
-    mov     %rbp, 0x28(%rsp)
     mov     %rsi, 0x30(%rsp)
-    mov     %rdi, 0x38(%rsp)
-    mov     %r8, 0x40(%rsp)
-    mov     %r9, 0x48(%rsp)
-    mov     %r10, 0x50(%rsp)
-    mov     %r11, 0x58(%rsp)
-    mov     %r12, 0x60(%rsp)
-    mov     %r13, 0x68(%rsp)
-    mov     %r14, 0x70(%rsp)
-    mov     %r15, 0x78(%rsp)
+    save_short
+    save_rest
     mov     $VMCS_EXIT_REASON, %eax
     vmread  %rax, %rsi
 1:  mov     %rsp, %rdi
