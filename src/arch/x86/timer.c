@@ -17,6 +17,7 @@
 
 #define MEASURE_COUNT  0x40000u    /* 5 ms and more at 50 MHz; 0.3 ms at 1 GHz */
 #define MEASURE_TRIES  4u
+#define AHEAD_MOST     (UINT64_C(1) << 30)  /* counts of the TSC: no product overflows; what is further off is set again */
 
 static uint64_t counts_per_tick;   /* of the timer to the TSC, 32.32; 0: it has deadlines */
 
@@ -71,7 +72,7 @@ void timer_set(uint64_t at)
         wrmsr(MSR_TSC_DEADLINE, at != UINT64_MAX ? at : 0);
         return;
     }
-    counts = ahead > UINT32_MAX ? UINT32_MAX : ahead * speed >> 32;
+    counts = (ahead < AHEAD_MOST ? ahead : AHEAD_MOST) * speed >> 32;
     counts = counts > UINT32_MAX ? UINT32_MAX : counts == 0 ? 1u : counts;
     wrmsr(REG_INITIAL, at != UINT64_MAX ? counts : 0);
 }
