@@ -81,6 +81,7 @@ help:
 	@echo
 	@echo '  make run             build configs/demo and start it under QEMU (Ctrl-a ? for help, Ctrl-b x ends);'
 	@echo '                       CONFIG=configs/demo-x86: the same on x86-64'
+	@echo '                       CONFIG=configs/drone: flight control, Linux, two payloads on one core; see its README.md'
 	@echo '  make smoke           the same unattended: exit 0 when both guests answer'
 	@echo '  make trace           run CONFIG, which has CONFIG_TRACE, until Ctrl-b x (or SECONDS=N); then draw what happened on'
 	@echo '                       shared cores and hold it against the guarantees (CONFIG=configs/rtds)'

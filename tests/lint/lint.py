@@ -111,8 +111,6 @@ def spdx() -> Iterator[str]:
     for path in FILES:
         if path.suffix in NO_TAG or path.name == "LICENSE":
             continue
-        if path.stat().st_size == 0:
-            continue
         head = "\n".join(text_of(path).splitlines()[:5])
         if "SPDX-License-Identifier: Apache-2.0" not in head:
             yield name_of(path)
