@@ -8,12 +8,18 @@
 
 #include <arch/x86/x86.h>
 
+#define cpu_here  native_cpu_here  /* by the stack pointer, which is the host's here */
+#include <arch/x86/cpu.h>
+#undef cpu_here
+
 #include "host_io.h"
 
 struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf);
 uint64_t fake_rdmsr(uint32_t msr);
 void fake_wrmsr(uint32_t msr, uint64_t value);
 uint64_t fake_rdtsc(void);
+struct cpu *fake_cpu_here(void);
+uint64_t fake_read_cr3(void);
 uint64_t fake_read_cr4(void);
 void fake_write_cr3(uint64_t value);
 void fake_write_cr4(uint64_t value);
@@ -24,6 +30,8 @@ void fake_instruction(const char *text);
 #define rdmsr(msr)              fake_rdmsr(msr)
 #define wrmsr(msr, value)       fake_wrmsr((msr), (value))
 #define rdtsc()                 fake_rdtsc()
+#define cpu_here()              fake_cpu_here()
+#define read_cr3()              fake_read_cr3()
 #define read_cr4()              fake_read_cr4()
 #define write_cr3(value)        fake_write_cr3(value)
 #define write_cr4(value)        fake_write_cr4(value)

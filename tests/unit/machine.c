@@ -7,7 +7,7 @@
 
 #include "host_io.h"
 
-#define REG_LIMIT   128u
+#define REG_LIMIT   192u
 #define STEP_LIMIT  20000u
 #define STR(name)   SYSREG_STRING(name)
 
@@ -31,6 +31,7 @@ uint32_t machine_firmware[8];
 uint32_t machine_firmware_count;
 uint64_t machine_firmware_answer;
 uint32_t console_input_count, console_tick_count;
+void (*machine_waits)(bool sleeps), (*machine_polls)(void);
 jmp_buf machine_halt;
 bool machine_halt_armed;
 static jmp_buf machine_idle;
@@ -45,9 +46,9 @@ static uint32_t waker[CORES];
 
 /* ---------------------------------------------------------------- the layout */
 
-static _Alignas(4096) uint8_t stacks[CORES][8192];
+static _Alignas(4096) uint8_t stacks[CPUS][8192];
 static uint64_t root[2][16];
-struct layout_cpu board_cpus[CORES];
+struct layout_cpu board_cpus[CPUS];
 struct layout_partition board_partitions[PARTITIONS];
 
 static const struct layout_vcpu linux_vcpus[] = {
@@ -78,7 +79,7 @@ static void own_spi(uint32_t partition, uint32_t intid)
     board_partitions[partition].spi[intid / 32u] |= 1u << (intid % 32u);
 }
 
-static void build_layout(void)
+void machine_layout(void)
 {
     static const uint32_t owner[CORES] = { LINUX, LINUX, LINUX, FLIGHT, FLIGHT, SPARE };
     static const uint32_t index[CORES] = { 0, 1, 2, 0, 1, 0 };
@@ -93,10 +94,16 @@ static void build_layout(void)
                  .redist_stride = (uint32_t)STRIDE, .maintenance = MAINTENANCE },
         .uart = { .base = { 0x09040000 }, .width = 4, .intid = UART_INTID },
     };
+    machine_waits = NULL;
+    machine_polls = NULL;
+    for (uint32_t i = 0; i < CPUS; i++) {
+        board_cpus[i] = (struct layout_cpu){ .stack_top = (uint64_t)(uintptr_t)stacks[i] + 8192u };
+    }
     for (uint32_t i = 0; i < CORES; i++) {
-        board_cpus[i] = (struct layout_cpu){ .mpidr = mpidrs[i], .stack_top = (uint64_t)(uintptr_t)stacks[i] + 8192u,
-                                             .redist = { REDIST + i * STRIDE }, .partition = (uint16_t)owner[i],
-                                             .vcpu = (uint16_t)index[i] };
+        board_cpus[i].mpidr = mpidrs[i];
+        board_cpus[i].redist.raw = REDIST + i * STRIDE;
+        board_cpus[i].partition = (uint16_t)owner[i];
+        board_cpus[i].vcpu = (uint16_t)index[i];
     }
     board_partitions[LINUX] = (struct layout_partition){
         .name = "linux", .vttbr = UINT64_C(1) << 48 | 0x40220000, .vtcr = 0x80023558, .loader_ttbr = 0x40230000,
@@ -145,9 +152,30 @@ static void step(void)
     }
 }
 
+/* The hypervisor's own timer, where somebody shares a core by it. */
+uint64_t machine_alarm(uint32_t core)
+{
+    uint32_t before = core_now;
+    uint64_t at;
+
+    core_now = core;
+    at = (REG(cnthp_ctl_el2) & 1u) != 0 ? REG(cnthp_cval_el2) : UINT64_MAX;
+    core_now = before;
+    return machine_waits != NULL ? at : UINT64_MAX;
+}
+
+static bool interrupt_waits(void)
+{
+    return waiting_count[core_now] != 0 || machine_alarm(core_now) <= machine_ticks;
+}
+
 static uint64_t acknowledge(void)
 {
     uint32_t intid;
+
+    if (machine_alarm(core_now) <= machine_ticks) {
+        return board.htimer_intid;
+    }
 
     if (waiting_count[core_now] == 0) {
         return 1023;
@@ -180,6 +208,15 @@ uint64_t fake_sysreg_read(const char *name)
     if (strcmp(name, "cntpct_el0") == 0) {
         return machine_ticks += 10;
     }
+    if (strcmp(name, "tpidr_el2") == 0 && machine_polls != NULL) {
+        machine_polls();
+    }
+    if (strcmp(name, "isr_el1") == 0) {
+        if (!interrupt_waits() && machine_waits != NULL) {
+            machine_waits(false);
+        }
+        return interrupt_waits() ? 1u << 7 : 0;
+    }
     return *machine_reg(name);
 }
 
@@ -189,6 +226,11 @@ void fake_sysreg_write(const char *name, uint64_t value)
     if (strcmp(name, STR(ICC_SGI1R_EL1)) == 0) {
         assert_true(sgi_count < ARRAY_COUNT(sgis));
         sgis[sgi_count++] = (struct sent_sgi){ core_now, value };
+        for (uint32_t i = 0; i < CORES && machine_waits != NULL; i++) {
+            if ((machine_sgi_cores(value) >> i & 1u) != 0 && board_cpus[i].pool != 0) {
+                machine_raise(i, (uint32_t)bits(value, 27, 24));
+            }
+        }
     }
 }
 
@@ -204,6 +246,9 @@ void fake_instruction(const char *text)
     smc_count += strncmp(start, "smc", 3) == 0 ? 1 : 0;
     if (machine_idle_armed && (strcmp(start, "wfi") == 0 || strcmp(start, "wfe") == 0)) {
         longjmp(machine_idle, 1);
+    }
+    while (machine_waits != NULL && strcmp(start, "wfi") == 0 && !interrupt_waits()) {
+        machine_waits(true);
     }
 }
 
@@ -374,6 +419,11 @@ const struct mmio_write *machine_wrote(uint64_t address)
 
 void machine_raise(uint32_t core, uint32_t intid)
 {
+    for (uint32_t i = 0; i < waiting_count[core]; i++) {
+        if (waiting[core][i] == intid) {
+            return;
+        }
+    }
     assert_true(waiting_count[core] < 16);
     waiting[core][waiting_count[core]++] = intid;
 }
@@ -437,7 +487,12 @@ void machine_forget(void)
 
 void machine_reset(void)
 {
-    build_layout();
+    machine_layout();
+    machine_power_on(1000000);
+}
+
+void machine_power_on(uint64_t hz)
+{
     reg_count = 0;
     machine_ticks = 1000;
     machine_firmware_answer = 0;
@@ -452,7 +507,7 @@ void machine_reset(void)
     for (uint32_t i = 0; i < CORES; i++) {
         (void)on(i);
         waker[i] = GICR_WAKER_SLEEP;
-        REG(cntfrq_el0) = 1000000;
+        REG(cntfrq_el0) = hz;
         REG(dczid_el0) = 4;
         REG(id_aa64mmfr0_el1) = 0x5;
         REG(id_aa64pfr0_el1) = UINT64_C(1) << 24;
@@ -463,10 +518,12 @@ void machine_reset(void)
     }
     (void)on(0);
     gic_init();
-    for (uint32_t i = 0; i < CORES; i++) {
+    for (uint32_t i = 0; i < board.cpu_count; i++) {
         (void)on(i);
         cpu_init(i);
-        memset(cpu_at(i)->vcpu.partition, 0, sizeof(struct partition));
+        if (cpu_at(i)->vcpu.partition != NULL) {
+            memset(cpu_at(i)->vcpu.partition, 0, sizeof(struct partition));
+        }
     }
     partition_start_all();
     (void)on(0);

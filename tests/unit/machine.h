@@ -26,6 +26,7 @@
 #include <hv/types.h>
 
 #define CORES       6u
+#define CPUS        8u   /* entries of board_cpus: behind the cores there may be vcpus of pools (machine_pools.h) */
 #define PARTITIONS  3u
 #define LINUX       0u
 #define FLIGHT      1u
@@ -40,7 +41,7 @@
 /* The layout as the test may change it. */
 extern struct layout board __asm__("layout");
 extern struct layout_partition board_partitions[PARTITIONS];
-extern struct layout_cpu board_cpus[CORES];
+extern struct layout_cpu board_cpus[CPUS];
 
 /* System registers of the core that runs. */
 extern uint32_t core_now;
@@ -73,6 +74,12 @@ extern uint32_t machine_firmware[8];   /* functions that the firmware was asked 
 extern uint32_t machine_firmware_count;
 extern uint64_t machine_firmware_answer;
 extern uint32_t console_input_count, console_tick_count;
+
+/* For machine_pools.c: a thread finds no interrupt, or asks who it is; when a core's own timer fires. */
+extern void (*machine_waits)(bool sleeps), (*machine_polls)(void);
+uint64_t machine_alarm(uint32_t core);
+void machine_layout(void);
+void machine_power_on(uint64_t hz);
 
 void machine_reset(void);          /* power on: registers and GIC, all cores initialised, none in a guest */
 void machine_boot(void);           /* and every vcpu of every partition in its guest */

@@ -23,6 +23,7 @@ static bool spurious(int vector)
 
 void fake_wrmsr(uint32_t msr, uint64_t value);
 uint64_t fake_rdtsc(void);
+uint64_t fake_read_cr3(void);
 uint64_t fake_read_cr4(void);
 void fake_write_cr3(uint64_t value);
 void fake_write_cr4(uint64_t value);
@@ -43,7 +44,7 @@ uint32_t sent_count, port_write_count, msr_write_count, instruction_count, taken
 char instructions[256][64];
 char said[16384];
 uint32_t console_input_count, console_tick_count, console_room;
-void (*pc_meanwhile)(void);
+void (*pc_meanwhile)(void), (*pc_pool_core)(uint32_t core), (*pc_spins)(void);
 jmp_buf pc_halt;
 bool pc_halt_armed;
 
@@ -60,13 +61,13 @@ static bool pending_nmi[CORES];
 /* ---------------------------------------------------------------- the layout */
 
 struct layout board;
-struct layout_cpu board_cpus[CORES];
+struct layout_cpu board_cpus[CPUS];
 struct layout_partition board_partitions[PARTITIONS];
 _Alignas(4096) uint8_t ram[RAM_SIZE];
 _Alignas(4096) uint8_t high_ram[HIGH_SIZE];
 
-static _Alignas(4096) uint8_t stacks[CORES][8192];
-static _Alignas(4096) uint8_t vmm_pages[CORES][2][4096];
+static _Alignas(4096) uint8_t stacks[CPUS][8192];
+static _Alignas(4096) uint8_t vmm_pages[CPUS][2][4096];
 static _Alignas(4096) uint8_t flight_ram[4096], spare_ram[4096];
 static struct layout_memory linux_memory[2], flight_memory[1], spare_memory[1];
 static struct layout_vcpu linux_vcpus[3], flight_vcpus[2], spare_vcpus[1];
@@ -103,17 +104,26 @@ static void build_cores(void)
     static const uint32_t index[CORES] = { 0, 1, 2, 0, 1, 0 };
     struct layout_vcpu *const vcpus[PARTITIONS] = { linux_vcpus, flight_vcpus, spare_vcpus };
 
+    for (uint32_t i = 0; i < CPUS; i++) {
+        board_cpus[i] = (struct layout_cpu){ .stack_top = (uint64_t)(uintptr_t)stacks[i] + 8192u,
+                                             .vmm = { (uint64_t)(uintptr_t)vmm_pages[i] } };
+    }
     for (uint32_t i = 0; i < CORES; i++) {
-        board_cpus[i] = (struct layout_cpu){
-            .apic_id = apic_ids[i], .stack_top = (uint64_t)(uintptr_t)stacks[i] + 8192u,
-            .vmm = { (uint64_t)(uintptr_t)vmm_pages[i] }, .partition = (uint16_t)owner[i], .vcpu = (uint16_t)index[i] };
+        board_cpus[i].apic_id = apic_ids[i];
+        board_cpus[i].partition = (uint16_t)owner[i];
+        board_cpus[i].vcpu = (uint16_t)index[i];
         vcpus[owner[i]][index[i]] = (struct layout_vcpu){ .apic_id = apic_ids[i], .cpu = i };
         board_partitions[owner[i]].pc.apic_ids[apic_ids[i] / 64u] |= UINT64_C(1) << (apic_ids[i] % 64u);
     }
 }
 
-static void build_layout(void)
+static void native_cpu(void);
+
+void pc_layout(void)
 {
+    native_cpu();
+    pc_pool_core = NULL;
+    pc_spins = NULL;
     board = (struct layout){
         .magic = LAYOUT_MAGIC, .version = LAYOUT_VERSION, .cpu_count = CORES, .partition_count = PARTITIONS,
         .device_count = ARRAY_COUNT(devices), .board = "board", .banner = "image", .hv_base = { 0x40000000 },
@@ -182,8 +192,7 @@ static uint32_t core_of(uint64_t apic_id)
     return 0;
 }
 
-/* The highest vector of a set, or -1. */
-static int highest(const uint64_t *set)
+int pc_highest(const uint64_t *set)
 {
     for (int vector = 255; vector >= 0; vector--) {
         if ((set[vector / 64] >> (vector % 64) & 1u) != 0) {
@@ -201,6 +210,8 @@ static void write_icr(uint64_t value)
     assert_int_equal(value >> 11 & 1u, 0);
     if ((value >> 8 & 7u) == NMI_MODE) {
         pending_nmi[core_of(value >> 32)] = true;
+    } else if (board_cpus[core_of(value >> 32)].pool != 0) {
+        pc_irr[core_of(value >> 32)][(value & 0xffu) / 64u] |= UINT64_C(1) << (value & 63u);
     }
 }
 
@@ -225,7 +236,7 @@ void fake_wrmsr(uint32_t msr, uint64_t value)
     if (msr == MSR_X2APIC_ICR) {
         write_icr(value);
     } else if (msr == 0x80bu) {
-        int vector = highest(pc_isr[core_now]);
+        int vector = pc_highest(pc_isr[core_now]);
 
         assert_true(vector >= 0 && value == 0);
         if (!spurious(vector)) {
@@ -257,6 +268,8 @@ struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf)
         value.reg[3] = apic_ids[core_now];
     } else if (leaf == 1) {
         value.reg[1] |= apic_ids[core_now] << 24;
+    } else if (leaf == 0x8000001eu) {
+        value.reg[0] = apic_ids[core_now];
     } else if (subleaf != 0) {
         value.reg[0] ^= subleaf;
     }
@@ -272,6 +285,7 @@ uint64_t fake_rdtsc(void)
     return pc_tsc += pc_tsc_step;
 }
 
+uint64_t fake_read_cr3(void) { return pc_cr3[core_now]; }
 uint64_t fake_read_cr4(void) { return pc_cr4[core_now]; }
 void fake_write_cr3(uint64_t value) { pc_cr3[core_now] = value; }
 void fake_write_cr4(uint64_t value) { pc_cr4[core_now] = value; }
@@ -293,7 +307,11 @@ static void elsewhere(void)
 
 void fake_pause(void)
 {
-    elsewhere();
+    if (pc_spins != NULL) {
+        pc_spins();
+    } else {
+        elsewhere();
+    }
 }
 
 void fake_instruction(const char *text)
@@ -393,12 +411,12 @@ void vmm_wait_nmi(void)
 /* The handler of the hypervisor's own table ends what it takes at once. */
 void vmm_take_interrupts(void)
 {
-    int vector = highest(pc_irr[core_now]);
+    int vector = pc_highest(pc_irr[core_now]);
 
     step();
     assert_true(*pc_msr(0x80f) >> 8 & 1u);
     assert_true(vector >= 16);
-    if (!pc_apic_stuck && *pc_msr(0x808) == 0 && highest(pc_isr[core_now]) < vector) {
+    if (!pc_apic_stuck && *pc_msr(0x808) == 0 && pc_highest(pc_isr[core_now]) < vector) {
         pc_irr[core_now][vector / 64] &= ~(UINT64_C(1) << (vector % 64));
         pc_isr[core_now][vector / 64] |= spurious(vector) ? UINT64_C(1) << (vector % 64) : 0;
         taken_count++;
@@ -514,6 +532,11 @@ static void core_power_on(uint32_t core)
     *pc_msr(MSR_APIC_BASE) = APIC_BASE_PAGE | APIC_BASE_ON | (core == 0 ? APIC_BASE_BSP : 0);
     *pc_msr(0x803) = 0x50014;  /* version; index of the last LVT entry */
     *pc_msr(0x80f) = 0xff;
+    if (board_cpus[core].pool != 0) {
+        pc_cr3[core] = HOST_CR3;
+        pc_pool_core(core);
+        return;
+    }
     vcpu_init(&cpu->vcpu, core);
     cpu->apic_ids = cpu->vcpu.config->pc.apic_ids;
     cpu->apic_base = APIC_BASE_PAGE | APIC_BASE_ON | APIC_BASE_X2 | (cpu->vcpu.index == 0 ? APIC_BASE_BSP : 0);
@@ -523,9 +546,13 @@ static void core_power_on(uint32_t core)
 
 void pc_reset(void)
 {
-    build_layout();
+    pc_layout();
+    pc_power_on();
+}
+
+void pc_power_on(void)
+{
     msr_count = 0;
-    native_cpu();
     pc_tsc = 1000;
     pc_tsc_step = 10;
     pc_pause_at = 0;
@@ -539,14 +566,16 @@ void pc_reset(void)
     memset(pc_cr4, 0, sizeof(pc_cr4));
     memset(pending_nmi, 0, sizeof(pending_nmi));
     memset(stacks, 0, sizeof(stacks));
-    memset(vmm_pages, 0xa5, sizeof(vmm_pages));
+    for (uint32_t i = 0; i < CPUS; i++) {
+        memset(vmm_pages[i], i < board.cpu_count ? 0xa5 : 0, sizeof(vmm_pages[i]));
+    }
     memset(ram, 0, sizeof(ram));
     memset(high_ram, 0, sizeof(high_ram));
     for (uint32_t i = 0; i < 2u * LINES; i++) {
         pc_lines[i] = i % 2u == 0 ? 1u << 16 : 0;
     }
     pc_forget();
-    for (uint32_t i = 0; i < CORES; i++) {
+    for (uint32_t i = 0; i < board.cpu_count; i++) {
         core_power_on(i);
     }
     (void)on(0);

@@ -30,6 +30,7 @@
 #include <hv/partition.h>
 
 #define CORES        6u
+#define CPUS         8u    /* entries of board_cpus: behind the cores there may be vcpus of pools (pc_pools.h) */
 #define PARTITIONS   3u
 #define LINUX        0u
 #define FLIGHT       1u
@@ -49,7 +50,7 @@
 /* The layout as the test may change it. */
 extern struct layout board __asm__("layout");
 extern struct layout_partition board_partitions[PARTITIONS];
-extern struct layout_cpu board_cpus[CORES];
+extern struct layout_cpu board_cpus[CPUS];
 
 /* Guest memory: linux has all of it, from 0 on and from 4 GiB on. */
 extern uint8_t ram[RAM_SIZE], high_ram[HIGH_SIZE];
@@ -70,6 +71,7 @@ struct cpuid *pc_cpuid(uint32_t leaf);
 /* Local APIC: vectors that wait and that are in service, one bit each; of the core. */
 extern uint64_t pc_irr[CORES][4], pc_isr[CORES][4];
 extern bool pc_apic_stuck;         /* nothing that waits can be taken */
+int pc_highest(const uint64_t *set);  /* vector, or -1 */
 
 /* I/O APIC. */
 extern uint32_t pc_lines[2u * LINES];
@@ -89,7 +91,12 @@ extern uint32_t console_input_count, console_tick_count, console_room;
 /* Runs when this core pauses or waits for an NMI: what other cores do meanwhile. */
 extern void (*pc_meanwhile)(void);
 
-void pc_reset(void);               /* power on; each core initialised, none in a guest */
+/* For pc_pools.c: in the place of a vcpu's initialisation; a thread pauses. */
+extern void (*pc_pool_core)(uint32_t core), (*pc_spins)(void);
+void pc_layout(void);
+void pc_power_on(void);
+
+void pc_reset(void);               /* pc_layout(), power on; each core initialised, none in a guest */
 void pc_boot(void);                /* and every vcpu of every partition in its guest */
 void pc_forget(void);
 struct cpu *on(uint32_t core);     /* from here on this core runs */

@@ -56,7 +56,7 @@ def run(test: str) -> bool:
 
 def coverage() -> None:
     filters = [word for folder in ("core", "arch", "drivers") for word in ("--filter", f"src/{folder}/")]
-    done = subprocess.run(["gcovr", "--root", ".", *filters, str(OUT / "obj")], cwd=REPO, stdout=subprocess.PIPE,
+    done = subprocess.run(["gcovr", "--root", ".", *filters, str(OUT)], cwd=REPO, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     print(done.stdout, end="")
 
@@ -66,7 +66,7 @@ def main() -> int:
     tests = [path.stem for path in sorted(HERE.glob("test_*.c")) if not arguments or path.stem in arguments]
     begin = time.monotonic()
     broken = build(tests) if "--built" not in sys.argv else set()
-    for stale in OUT.glob("obj/**/*.gcda"):
+    for stale in OUT.glob("**/*.gcda"):
         stale.unlink()
     good = not broken
     for test in tests:

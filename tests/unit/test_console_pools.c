@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests: core/print.c core/vuart.c ../tests/unit/fake.c */
+/* with: POOLS */
 /* Messages of the hypervisor on shared cores, where nobody waits for the port. */
-#define CONFIG_POOLS 1
 #include "fake.h"
 
 #include "core/console.c"

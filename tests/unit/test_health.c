@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests: core/health.c core/monitor.c */
+/* with: HEALTH WATCHDOG MONITOR */
 /* What a fault comes to, and what a monitor may do; requests are only recorded. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -181,6 +182,29 @@ static void a_watchdog_is_a_fault(void **state)
                                  "vcpu 0 was at pc 0x40081234\n"));
 }
 
+/* ---------------------------------------------------------------- devices */
+
+/* Each write has its own width: what lies beside the register stays. In the order of the list. */
+static void devices_are_reset_as_the_board_says(void **state)
+{
+    static uint32_t registers[4];
+    const struct layout_write writes[] = { { { (uintptr_t)&registers[0] + 1 }, 1, 0x1112 },
+                                           { { (uintptr_t)&registers[1] + 2 }, 2, 0x33334444 },
+                                           { { (uintptr_t)&registers[2] }, 4, 0x55555555 },
+                                           { { (uintptr_t)&registers[2] }, 4, 0x66666666 } };
+    const struct layout_partition with = { .resets = writes, .reset_count = 4 }, without = { .resets = writes };
+
+    (void)state;
+    memset(registers, 0xaa, sizeof(registers));
+    health_reset_devices(&without);
+    assert_int_equal(registers[0] & registers[1] & registers[2] & registers[3], 0xaaaaaaaa);
+    health_reset_devices(&with);
+    assert_int_equal(registers[0], 0xaaaa12aa);
+    assert_int_equal(registers[1], 0x4444aaaa);
+    assert_int_equal(registers[2], 0x66666666);
+    assert_int_equal(registers[3], 0xaaaaaaaa);
+}
+
 /* ---------------------------------------------------------------- monitors */
 
 static uint32_t state_of(uint32_t partition)
@@ -299,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup(a_monitors_start_clears_the_record, setup),
         cmocka_unit_test_setup(the_board_instead, setup),
         cmocka_unit_test_setup(a_watchdog_is_a_fault, setup),
+        cmocka_unit_test_setup(devices_are_reset_as_the_board_says, setup),
         cmocka_unit_test_setup(states_as_in_arinc_653, setup),
         cmocka_unit_test_setup(only_what_there_is_to_do, setup),
         cmocka_unit_test_setup(numbers_are_bounded, setup),

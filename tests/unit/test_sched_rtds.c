@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests: core/sched_rtds.c core/sched_arinc.c */
+/* with: POOLS ARINC653 TRACE */
 /*
  * What each operation does, and that the scheduler's own structures hold together after every one. Whether
  * servers get their budgets is the simulator's to judge (scripts/hvsim).

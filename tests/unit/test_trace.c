@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests: core/trace.c core/pool.c core/sched_rtds.c core/sched_arinc.c */
+/* with: POOLS ARINC653 TRACE */
 /* The rings of a trace, and what the pools write into them. */
 #include <setjmp.h>
 #include <stdarg.h>
