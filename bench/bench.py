@@ -88,6 +88,7 @@ RUNS = (
     Run("pools", "configs/bench-pools", ()),
     Run("pools-x86", "configs/bench-pools-x86", (), X86),
     Run("channels", "configs/bench-channels", ()),
+    Run("channels-x86", "configs/bench-channels-x86", (), X86),
 )
 
 
@@ -301,7 +302,9 @@ def collect() -> dict[str, int]:
         figures.update(switches.measure(command(Run("pools-x86", "configs/bench-pools-x86", ["-machine", "q35", "-m", "4G"], X86)),
                                         "switch-x86"))
         figures.update(channels.measure(command(Run("channels", "configs/bench-channels", ["-M", VIRT, "-m", "4G"],
-                                                    cores=channels.CORES))))
+                                                    cores=channels.CORES["channel"]))))
+        figures.update(channels.measure(command(Run("channels-x86", "configs/bench-channels-x86", ["-machine", "q35", "-m", "4G"], X86,
+                                                    channels.CORES["channel-x86"])), "channel-x86"))
         figures.update(decisions.measure([ARM64.qemu, "-M", VIRT, "-m", "4G", *ARM64.machine, *COUNTED], ARM64.cross))
     except (RuntimeError, subprocess.SubprocessError) as error:
         raise BenchError(str(error)) from None

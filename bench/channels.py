@@ -9,7 +9,7 @@ import threading
 from typing import Optional
 
 LIMIT_SECONDS = 60
-CORES = 3
+CORES = {"channel": 3, "channel-x86": 2}
 
 # Keys, titles.
 ROWS = (("doorbell-store", "doorbell, what the store costs who rings"),
@@ -23,14 +23,18 @@ ROWS = (("doorbell-store", "doorbell, what the store costs who rings"),
         ("sampling-64-read", "the same, reading"),
         ("queue-kib", "queuing port, a KiB more in a message, both sides"))
 
+ROWS_X86 = tuple((key, title if title.startswith("the same") and key != "doorbell-direct" else
+                  f"x86 (SVM): {title}".replace("the same, direct", "doorbell, to the first instruction of the peer's handler"))
+                 for key, title in ROWS if key != "doorbell-virtual")
+
 
 def rows() -> tuple[tuple[str, str, Optional[int]], ...]:
     """Keys, titles and goals."""
-    return tuple((f"channel.{key}", title, None) for key, title in ROWS)
+    return tuple((f"{prefix}.{key}", title, None) for prefix, part in (("channel", ROWS), ("channel-x86", ROWS_X86)) for key, title in part)
 
 
-def measure(argv: list[str]) -> dict[str, int]:
-    """argv: QEMU with configs/bench-channels, counting one tick an instruction. The listeners go on for ever."""
+def measure(argv: list[str], prefix: str = "channel") -> dict[str, int]:
+    """argv: QEMU with configs/bench-channels or bench-channels-x86, counting one tick an instruction. The listeners go on for ever."""
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace") as qemu:
         assert qemu.stdout is not None
@@ -43,14 +47,14 @@ def measure(argv: list[str]) -> dict[str, int]:
                 break
         qemu.kill()
         watch.cancel()
-    return figures("".join(lines))
+    return figures("".join(lines), prefix)
 
 
-def figures(console: str) -> dict[str, int]:
+def figures(console: str, prefix: str) -> dict[str, int]:
     found = {name: int(value) for name, value in re.findall(r"ringer: ([a-z0-9-]+) (\d+)", console)}
-    missing = [key for key, _ in ROWS[:-1] if key not in found]
+    missing = [key for key, _ in (ROWS if prefix == "channel" else ROWS_X86) if key not in found and key != "queue-kib"]
     if missing:
         raise RuntimeError(f"guests/ringer has not said {', '.join(missing)}:\n{console[-2000:]}")
     both = {size: found[f"queue-{size}-send"] + found[f"queue-{size}-receive"] for size in (64, 1024)}
     found["queue-kib"] = (both[1024] - both[64]) * 1024 // (1024 - 64)
-    return {f"channel.{name}": value for name, value in found.items()}
+    return {f"{prefix}.{name}": value for name, value in found.items()}

@@ -25,8 +25,7 @@ endif
 GUEST_CC ?= $(CROSS_COMPILE)gcc
 GUEST_OBJCOPY ?= $(CROSS_COMPILE)objcopy
 
-GUESTS := hello probe burner victim memtest devtest attacker health crasher reborn talk flight payload \
-	$(if $(filter arm64,$(ARCH)),ringer)
+GUESTS := hello probe burner victim memtest devtest attacker health crasher reborn talk flight payload ringer
 GUEST_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 GUEST_OUT := $(O)/guests
 
@@ -63,7 +62,7 @@ guests-force:
 
 $(GUEST_OUT)/obj/%.c.o: $(GUEST_DIR)/%.c $(GUEST_OUT)/obj/command
 	@mkdir -p $(@D); $(say) CC $<
-	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -I$(<D)/$(ARCH) -MMD -MP -c $< -o $@
 
 $(GUEST_OUT)/obj/%.S.o: $(GUEST_DIR)/%.S $(GUEST_OUT)/obj/command
 	@mkdir -p $(@D); $(say) AS $<

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Measures doorbells and ports, in ticks of the board's counter; under `qemu -icount` a tick is one executed
- * instruction. The first partition of each channel rings, the others say by the channel's memory when they heard.
+ * instruction. The partition with a console rings, the others say by a channel's memory when they heard.
  * One line for each figure, for bench/channels.py: "ringer: NAME TICKS".
  */
 #include "arinc_ports.h"
 #include "channel.h"
+#include "count.h"
 
 #define REPEATS  20
 #define WARM_UP  4
 #define MESSAGES 32
-
-/* The instructions of the measurement itself: the vector's first, and a reading of the counter. */
-#define AROUND   2u
 
 extern uint64_t heard;
 uint64_t heard;                 /* vectors.S: when the last interrupt's handler began */
@@ -29,13 +27,6 @@ void guest_irq(uint32_t irq)
     }
 }
 
-static uint64_t now(void)
-{
-    uint64_t value;
-    __asm__ volatile("isb\n\tmrs %0, cntpct_el0" : "=r"(value) :: "memory");
-    return value;
-}
-
 /* From the store to the first instruction of the peer's handler. */
 static uint64_t ring_once(const struct channel *channel)
 {
@@ -43,10 +34,10 @@ static uint64_t ring_once(const struct channel *channel)
     uint32_t before = rings;
 
     mmio_write64(channel->base, 0);
-    dsb();
-    __asm__ volatile("isb\n\tmrs %0, cntpct_el0\n\tstr %w1, [%1]" : "=&r"(start) : "r"(channel->doorbell) : "memory");
+    channel_barrier();
+    start = count_and_ring(channel->doorbell);
     do {
-        wfi();
+        idle();
         irq_window();
         at = mmio_read64(channel->base);
     } while (at == 0 || rings == before);
@@ -56,12 +47,10 @@ static uint64_t ring_once(const struct channel *channel)
 /* What the store costs the ringer itself. */
 static uint64_t store_once(const struct channel *channel)
 {
-    uint64_t start, end;
+    uint64_t taken = count_ring(channel->doorbell);
 
-    __asm__ volatile("isb\n\tmrs %0, cntpct_el0\n\tstr %w2, [%2]\n\tmrs %1, cntpct_el0"
-                     : "=&r"(start), "=&r"(end) : "r"(channel->doorbell) : "memory");
     irq_window();
-    return end - start - 1u;
+    return taken;
 }
 
 static void report_least(const char *name, uint64_t (*once)(const struct channel *), const struct channel *channel)
@@ -135,14 +124,17 @@ static void listen_for_ever(void)
     }
 }
 
+/* to_virtual: NULL where there are no such partitions. */
 static void measure(const struct channel *to_virtual, const struct channel *to_direct)
 {
     uint64_t end = now() + timer_hz() / 100;
 
     while (now() < end) {       /* until all listen */
     }
-    report_least("doorbell-store", store_once, to_virtual);
-    report_least("doorbell-virtual", ring_once, to_virtual);
+    report_least("doorbell-store", store_once, to_virtual != NULL ? to_virtual : to_direct);
+    if (to_virtual != NULL) {
+        report_least("doorbell-virtual", ring_once, to_virtual);
+    }
     report_least("doorbell-direct", ring_once, to_direct);
     report_queue("queue-64", 64);
     report_queue("queue-1024", 1024);
@@ -153,19 +145,21 @@ static void measure(const struct channel *to_virtual, const struct channel *to_d
 int main(uint64_t early)
 {
     struct channel to_virtual, to_direct;
-    bool first, second;
+    bool has_virtual;
 
     (void)early;
     line_init();
-    first = channel_find("to-virtual", &to_virtual);
-    second = channel_find("to-direct", &to_direct);
-    if (first && second) {
-        channel_listen(&to_virtual);
+    has_virtual = channel_find("to-virtual", &to_virtual);
+    (void)channel_find("to-direct", &to_direct);
+    if (console.base != 0) {
         channel_listen(&to_direct);
-        measure(&to_virtual, &to_direct);
+        if (has_virtual) {
+            channel_listen(&to_virtual);
+        }
+        measure(has_virtual ? &to_virtual : NULL, &to_direct);
         return 0;
     }
-    told = first ? to_virtual : to_direct;
+    told = has_virtual ? to_virtual : to_direct;
     channel_listen(&told);
     listen_for_ever();
     return 0;
