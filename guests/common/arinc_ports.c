@@ -82,9 +82,9 @@ uint64_t sampling_size(uint32_t room)
     return WORD + 2u * (SLOT_DATA + padded(room));
 }
 
-bool sampling_open_destination(struct sampling_port *port, uint64_t base, uint64_t size, uint32_t room, uint64_t period_ns)
+bool sampling_open_destination(struct sampling_port *port, uint64_t base, uint64_t size, uint32_t room, uint64_t period)
 {
-    *port = (struct sampling_port){ .base = base, .room = room, .period_ns = period_ns };
+    *port = (struct sampling_port){ .base = base, .room = room, .period = period };
     return base % WORD == 0 && room != 0 && room <= MOST && sampling_size(room) <= size;
 }
 
@@ -120,9 +120,9 @@ enum port_status sampling_write(struct sampling_port *port, const void *message,
 }
 
 /* Clocks of two cores may differ a little, so a message from the near future is fresh; one from further on is not. */
-static bool is_fresh(uint64_t written, uint64_t now, uint64_t period_ns)
+static bool is_fresh(uint64_t written, uint64_t now, uint64_t period)
 {
-    return (now > written ? now - written : written - now) <= period_ns;
+    return (now > written ? now - written : written - now) <= period;
 }
 
 enum port_status sampling_read(const struct sampling_port *port, void *message, uint32_t *length, bool *valid, uint64_t now)
@@ -154,7 +154,7 @@ enum port_status sampling_read(const struct sampling_port *port, void *message, 
             return PORT_INVALID;
         }
         *length = (uint32_t)size;
-        *valid = is_fresh(written, now, port->period_ns);
+        *valid = is_fresh(written, now, port->period);
         return PORT_OK;
     }
     return PORT_INVALID;

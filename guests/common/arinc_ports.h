@@ -5,8 +5,8 @@
  * What is read from shared memory is bounded before it is used. A hostile source can send nonsense, a hostile
  * destination can take nothing; neither can do more.
  *
- * The caller says what time it is, in nanoseconds of a clock that both sides share (ARM64: the physical counter), and
- * rings doorbells if it wants to. Areas and messages' buffers begin at multiples of 8.
+ * The caller says what time it is, in counts of a clock that both sides share (ARM64: the physical counter; x86: the TSC),
+ * and rings doorbells if it wants to. Areas and messages' buffers begin at multiples of 8.
  */
 #ifndef ARINC_PORTS_H
 #define ARINC_PORTS_H
@@ -25,10 +25,10 @@ enum port_status {     /* return code of the standard */
 /* ---------------------------------------------------------------- sampling: the last message counts */
 
 struct sampling_port {
-    uint64_t base;       /* written by the source, read by any number of destinations */
-    uint64_t period_ns;  /* of a destination: no older is a valid message */
-    uint64_t number;     /* of a source: of its last message */
-    uint32_t room;       /* longest message */
+    uint64_t base;    /* written by the source, read by any number of destinations */
+    uint64_t period;  /* refresh period of a destination, in counts: no older is a valid message */
+    uint64_t number;  /* of a source: of its last message */
+    uint32_t room;    /* longest message */
 };
 
 /* Bytes of shared memory for messages of up to `room` bytes. */
@@ -36,7 +36,7 @@ uint64_t sampling_size(uint32_t room);
 
 /* False: the area is too small. A source that was restarted goes on with the number where it stopped. */
 bool sampling_open_source(struct sampling_port *port, uint64_t base, uint64_t size, uint32_t room);
-bool sampling_open_destination(struct sampling_port *port, uint64_t base, uint64_t size, uint32_t room, uint64_t period_ns);
+bool sampling_open_destination(struct sampling_port *port, uint64_t base, uint64_t size, uint32_t room, uint64_t period);
 
 enum port_status sampling_write(struct sampling_port *port, const void *message, uint32_t length, uint64_t now);
 

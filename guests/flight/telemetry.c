@@ -33,6 +33,6 @@ void telemetry_send(struct telemetry *sample)
 {
     if (is_open) {
         sample->life = life;
-        (void)sampling_write(&port, sample, sizeof(*sample), timer_ns(board_now()));
+        (void)sampling_write(&port, sample, sizeof(*sample), board_now());
     }
 }

@@ -3,7 +3,7 @@
  * Talks to its neighbours through channels, by command: what it writes into one, they read, and a ring of a
  * doorbell shows on their consoles.
  */
-#include "channel.h"
+#include "ports.h"
 
 #define MAX_CHANNELS 16
 #define TEXT_ROOM    64
@@ -79,6 +79,9 @@ static void show_rings(void)
 
         if (rings != ends[i].shown) {
             ends[i].shown = rings;
+            if (ports_rung(&ends[i].channel)) {
+                continue;
+            }
             read_text(&ends[i].channel, text);
             print("talk: %s rang, %u so far: %s\n", ends[i].name, rings, text);
         }
@@ -120,6 +123,9 @@ static void run_on(const struct end *end, const char *verb, const char *rest)
 {
     char text[TEXT_ROOM];
 
+    if (ports_command(&end->channel, end->name, verb, rest)) {
+        return;
+    }
     if (str_equal(verb, "say")) {
         write_text(&end->channel, rest);
         channel_ring(&end->channel);
@@ -172,6 +178,10 @@ static void run_command(char *line)
     } else if (str_equal(verb, "poke")) {
         mmio_write32(str_number(line, NULL), 1);
         print("talk: that was possible\n");
+    } else if (str_equal(verb, "restart")) {
+        uint64_t answer[5];
+
+        print("talk: restart: %ld\n", monitor_call(MONITOR_RESTART, str_number(line, NULL), answer));
     } else if (str_equal(verb, "reboot")) {
         power_reset();
     } else if (str_equal(verb, "off")) {
@@ -186,7 +196,8 @@ static void run_command(char *line)
             }
         }
         print("talk: list | say CHANNEL TEXT | write CHANNEL TEXT | read, ring, listen, deaf, clean, bell, storm CHANNEL "
-              "| peek, poke ADDRESS | reboot | off\n");
+              "| send, stream CHANNEL FIRST LAST | receive, take CHANNEL | sample CHANNEL AGE TEXT | peek, poke ADDRESS "
+              "| restart PARTITION | reboot | off\n");
     }
 }
 
