@@ -47,7 +47,6 @@ bool channel_find(const char *name, struct channel *channel)
 void channel_listen(const struct channel *channel)
 {
     if (channel->irq != 0) {
-        gic_edge(channel->irq, true);
         gic_enable(channel->irq);
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest's access to a doorbell's page. Whatever stores there rings, and loads give 0: a process that has
- * been given the page must not be able to bring down its operating system.
+ * A guest's access to a doorbell's page. Whatever stores there rings. Loads of 8 bytes give the board's count, which
+ * all partitions share and processes cannot read elsewhere; others give 0. A process that has been given the page must
+ * not be able to bring down its operating system.
  */
 #ifndef ARM64_DOORBELL_H
 #define ARM64_DOORBELL_H
@@ -37,6 +38,12 @@ static inline void doorbell_ring(const struct layout_doorbell *bell)
     }
 }
 
+/* Kept out of the way of those who ring. */
+static HV_COLD uint64_t doorbell_load(uint64_t esr)
+{
+    return bits(esr, 23, 22) == 3u ? sysreg_read(cntpct_el0) : 0;
+}
+
 /* False: the access is to no doorbell. `esr` is that of a data abort. */
 static inline bool doorbell_access(struct cpu *cpu, uint64_t esr)
 {
@@ -49,7 +56,7 @@ static inline bool doorbell_access(struct cpu *cpu, uint64_t esr)
     if ((esr & ISS_WNR) != 0) {
         doorbell_ring(bell);
     } else if ((esr & ISS_ISV) != 0 && reg != 31u) {
-        cpu->x[reg] = 0;
+        cpu->x[reg] = doorbell_load(esr);
     }
     sysreg_write(elr_el2, sysreg_read(elr_el2) + ((esr & ESR_IL) != 0 ? 4u : 2u));
     return true;

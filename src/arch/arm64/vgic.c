@@ -321,6 +321,9 @@ void vgic_reset(const struct layout_partition *config)
         dist->enabled[i] = 0;
     }
     gic_reset_interrupts(config);
+    if (HV_CHANNELS) {
+        vgic_reset_bells(config);
+    }
 }
 
 void vgic_reset_core(struct cpu *cpu)

@@ -30,6 +30,22 @@ struct vgic_dist *vgic_dist(const struct layout_partition *config);
 /* As after reset; none of the partition's vcpus runs. */
 void vgic_reset(const struct layout_partition *config);
 
+/* By which channels ring: edge-triggered from the start, so that a ring waits while the interrupt is disabled. */
+void vgic_reset_bells(const struct layout_partition *config);
+
+/* A word of GICD_ICFGR. Partitions may share it, and its writing is not atomic: the one lock of the vGIC, held for two accesses. */
+extern uint32_t vgic_config_lock;
+
+static inline void vgic_change_config(uint32_t at, uint32_t mask, uint32_t value)
+{
+    uint64_t word = layout.gic.dist.raw + at;
+
+    while (__atomic_exchange_n(&vgic_config_lock, 1u, __ATOMIC_ACQUIRE) != 0) {
+    }
+    mmio_write32(word, (mmio_read32(word) & ~mask) | (value & mask));
+    __atomic_store_n(&vgic_config_lock, 0u, __ATOMIC_RELEASE);
+}
+
 /* This core's virtual CPU interface as after reset. */
 void vgic_reset_core(struct cpu *cpu);
 

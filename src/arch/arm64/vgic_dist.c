@@ -11,6 +11,8 @@
 #include "vgic.h"
 #include "vgic_mask.h"
 
+uint32_t vgic_config_lock;
+
 static uint64_t dist_base(void)
 {
     return layout.gic.dist.raw;
@@ -174,19 +176,13 @@ static uint32_t read_config(struct cpu *cpu, uint32_t at)
     return mmio_read32(dist_base() + at) & config_mask(cpu, at);
 }
 
-/* Partitions may share a word, whose writing is not atomic: the one lock of the vGIC, held for two accesses. */
 static void write_config(struct cpu *cpu, uint32_t at, uint32_t value)
 {
-    static uint32_t lock;
     uint32_t mask = config_mask(cpu, at);
 
-    if (mask == 0) {
-        return;
+    if (mask != 0) {
+        vgic_change_config(at, mask, value);
     }
-    while (__atomic_exchange_n(&lock, 1u, __ATOMIC_ACQUIRE) != 0) {
-    }
-    mmio_write32(dist_base() + at, (mmio_read32(dist_base() + at) & ~mask) | (value & mask));
-    __atomic_store_n(&lock, 0u, __ATOMIC_RELEASE);
 }
 
 static uint32_t read_zero(struct cpu *cpu, uint32_t at)
