@@ -34,6 +34,9 @@ S5 = 5                                 # SLP_TYP to be written there
 LOCAL_APIC = 0xfee00000
 VUART_PORTS = 8
 CHANNEL_HID = "BLKH0001"
+EVENT_HID = "ACPI0013"                 # generic event device (5.6.9): a method for each interrupt
+BELL_HID = "ACPI0003"                  # power source (10.3): Linux tells processes of each notification
+STATUS_CHANGED = 0x80                  # the notification (table 5.155)
 PROPERTIES_UUID = "daffd814-6eba-4d8c-8a91-bc9bbf4aa301"
 PROPERTIES = uuid.UUID(PROPERTIES_UUID).bytes_le
 
@@ -63,6 +66,8 @@ class PnpDevice:
     memory: tuple[tuple[Region, bool], ...] = ()   # and whether it may be written
     uid_text: str = ""                 # in place of uid
     properties: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, int], ...] = ()       # more names
+    notifies: tuple[tuple[str, str], ...] = ()     # methods, and the device that each of them notifies
 
 
 def checksum(data: bytes) -> int:
@@ -158,9 +163,21 @@ def resources(ports: Sequence[Region], interrupts: Sequence[Interrupt], memory: 
 def device(d: PnpDevice) -> bytes:
     hid = eisa_id(d.hid) if len(d.hid) == 7 else string(d.hid)
     body = (d.name.encode() + name("_HID", hid) + name("_UID", string(d.uid_text) if d.uid_text else integer(d.uid))
-            + name("_CRS", resources(d.ports, d.interrupts, d.memory))
-            + (name("_DSD", properties(d.properties)) if d.properties else b""))
+            + (name("_CRS", resources(d.ports, d.interrupts, d.memory)) if has_resources(d) else b"")
+            + (name("_DSD", properties(d.properties)) if d.properties else b"")
+            + b"".join(name(key, integer(value)) for key, value in d.values)
+            + b"".join(notifier(method, target) for method, target in d.notifies))
     return b"\x5b\x82" + pkg_length(body) + body
+
+
+def has_resources(d: PnpDevice) -> bool:
+    return bool(d.ports or d.interrupts or d.memory)
+
+
+def notifier(method: str, target: str) -> bytes:
+    """Method (NAME) { Notify (TARGET, 0x80) }"""
+    body = method.encode() + b"\0" + b"\x86" + target.encode() + integer(STATUS_CHANGED)
+    return b"\x14" + pkg_length(body) + body
 
 
 def dsdt(devices: Sequence[PnpDevice]) -> bytes:
@@ -184,25 +201,31 @@ def asl(plan: Plan, part: PlanPartition, devices: Sequence[PnpDevice]) -> str:
             hid = f'EisaId ("{d.hid}")' if len(d.hid) == 7 else f'"{d.hid}"'
             uid = f'"{d.uid_text}"' if d.uid_text else str(d.uid)
             out += [f"        Device ({d.name})  // {d.what}", "        {",
-                    f'            Name (_HID, {hid})', f"            Name (_UID, {uid})",
-                    "            Name (_CRS, ResourceTemplate ()", "            {"]
-            out += [f"                IO (Decode16, {r.base:#06x}, {r.base:#06x}, 1, {r.size})" for r in d.ports]
-            out += [f"                Memory32Fixed ({'ReadWrite' if writable else 'ReadOnly'}, {r.base:#010x}, {r.size:#010x})"
-                    for r, writable in d.memory]
-            for i in d.interrupts:
-                trigger = "Edge" if i.edge else "Level"
-                level = "ActiveLow" if i.flags in (2, 8) else "ActiveHigh"
-                out.append(f"                Interrupt (ResourceConsumer, {trigger}, {level}, Exclusive) {{ {i.intid} }}")
-            out.append("            })")
+                    f'            Name (_HID, {hid})', f"            Name (_UID, {uid})"]
+            out += asl_resources(d) if has_resources(d) else []
             if d.properties:
                 out += ["            Name (_DSD, Package ()", "            {", f'                ToUUID ("{PROPERTIES_UUID}"),',
                         "                Package ()", "                {"]
                 out += [f'                    Package () {{ "{key}", "{value}" }}{"," if n + 1 < len(d.properties) else ""}'
                         for n, (key, value) in enumerate(d.properties)]
                 out += ["                }", "            })"]
+            out += [f"            Name ({key}, {value})" for key, value in d.values]
+            out += [f"            Method ({method}) {{ Notify ({target}, {STATUS_CHANGED:#x}) }}" for method, target in d.notifies]
             out.append("        }")
         out.append("    }")
     return "\n".join(out + ["}", ""])
+
+
+def asl_resources(d: PnpDevice) -> list[str]:
+    out = ["            Name (_CRS, ResourceTemplate ()", "            {"]
+    out += [f"                IO (Decode16, {r.base:#06x}, {r.base:#06x}, 1, {r.size})" for r in d.ports]
+    out += [f"                Memory32Fixed ({'ReadWrite' if writable else 'ReadOnly'}, {r.base:#010x}, {r.size:#010x})"
+            for r, writable in d.memory]
+    for i in d.interrupts:
+        trigger = "Edge" if i.edge else "Level"
+        level = "ActiveLow" if i.flags in (2, 8) else "ActiveHigh"
+        out.append(f"                Interrupt (ResourceConsumer, {trigger}, {level}, Exclusive) {{ {i.intid} }}")
+    return out + ["            })"]
 
 
 # ---------------------------------------------------------------- what the partition has
@@ -243,7 +266,19 @@ def channel_devices(plan: Plan, part: PlanPartition) -> tuple[PnpDevice, ...]:
         out.append(PnpDevice(f"CH{len(out):02d}", CHANNEL_HID, 0, (), (Interrupt(end.intid, 1),) if end.intid else (),
                              f"channel {channel.name}", tuple(memory), channel.name,
                              (("bulkhead,channel", channel.name), ("bulkhead,role", end.role))))
-    return tuple(out)
+    return (*out, *bell_devices(out))
+
+
+def bell_devices(channels: Sequence[PnpDevice]) -> list[PnpDevice]:
+    """By which Linux tells processes of rings: a power source for each channel that has a doorbell, and an event device
+    that notifies it (docs/guest-abi-x86.md)."""
+    heard = [(d, f"BL{d.name[2:]}") for d in channels if d.interrupts]
+    out = [PnpDevice(bell, BELL_HID, 0, (), (), f"rings of {d.what}", uid_text=d.uid_text, values=(("_PSR", 1),)) for d, bell in heard]
+    if heard:
+        lines = tuple(d.interrupts[0] for d, _ in heard)
+        out.append(PnpDevice("BELL", EVENT_HID, 0, (), lines, "what rings",
+                             notifies=tuple((f"_E{line.intid:02X}", bell) for line, (_, bell) in zip(lines, heard))))
+    return out
 
 
 def madt(plan: Plan, part: PlanPartition) -> bytes:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The little AML that a guest's DSDT needs (ACPI 6.5, 20.2): scopes, devices and names with constant values. Whatever
- * else stands there is refused, so that nothing hides from the proof. Resources of every _CRS are collected (6.4).
+ * The little AML that a guest's DSDT needs (ACPI 6.5, 20.2): scopes, devices, names with constant values, and methods
+ * that do nothing but notify a device of an interrupt. Whatever else stands there is refused, so that nothing hides
+ * from the proof. Resources of every _CRS are collected (6.4).
  */
 #include "check.h"
 
@@ -21,8 +22,10 @@ enum {
     SCOPE_OP = 0x10,
     BUFFER_OP = 0x11,
     PACKAGE_OP = 0x12,
+    METHOD_OP = 0x14,
     EXTENDED = 0x5b,
     DEVICE_OP = 0x82, /* behind EXTENDED */
+    NOTIFY_OP = 0x86,
     ROOT_CHAR = 0x5c,
     ONES_OP = 0xff,
 };
@@ -286,13 +289,57 @@ static const char *value_of(struct code *code, const uint8_t *name, struct aml *
         return "_CRS is no buffer";
     }
     if (take_text(code, &text) || take_integer(code, &value)) {
-        found->uid = memcmp(name, "_UID", 4) == 0 ? text : found->uid;
+        if (memcmp(name, "_UID", 4) == 0) {
+            found->uid = text;
+            if (found->device_count != 0) {
+                found->devices[found->device_count - 1].uid = text;
+            }
+        }
         return NULL;
     }
     return left(code) >= 1 && *code->at == STRING_PREFIX ? "a text has no end" : "a value is no constant";
 }
 
-/* A Scope or a Device opens a new list of terms; a Name ends within this one. */
+static void add_device(struct aml *found, const uint8_t *name)
+{
+    found->devices = grow(found->devices, sizeof(found->devices[0]), found->device_count, &found->device_room);
+    found->devices[found->device_count++] = (struct aml_device){.name = name};
+    found->uid = NULL;
+}
+
+/* The line in a name like _E0A (5.6.4.1); false: it is none. */
+static bool event_line(const uint8_t *name, uint64_t *line)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    const char *high = name != NULL ? strchr(digits, name[2]) : NULL;
+    const char *low = name != NULL ? strchr(digits, name[3]) : NULL;
+
+    if (high == NULL || low == NULL || memcmp(name, "_E", 2) != 0) {
+        return false;
+    }
+    *line = (uint64_t)(high - digits) << 4 | (uint64_t)(low - digits);
+    return true;
+}
+
+/* Method (_Exx) { Notify (NAME, number) }, without arguments (20.2.5.2, 20.2.5.3). */
+static const char *method(struct code code, struct aml *found)
+{
+    struct aml_event event = {0};
+    uint64_t number;
+    bool right = event_line(take_name(&code), &event.line) && left(&code) >= 2 && code.at[0] == 0 && code.at[1] == NOTIFY_OP;
+
+    if (right && take(&code, 2)) {
+        event.device = take_name(&code);
+    }
+    if (event.device == NULL || !take_integer(&code, &number) || left(&code) != 0) {
+        return "a method does more than notify a device of an interrupt";
+    }
+    found->events = grow(found->events, sizeof(event), found->event_count, &found->event_room);
+    found->events[found->event_count++] = event;
+    return NULL;
+}
+
+/* A Scope or a Device opens a new list of terms; a Name or a Method ends within this one. */
 static const char *take_term(struct code *code, struct code *inside, bool *opened, struct aml *found)
 {
     const uint8_t *name;
@@ -304,11 +351,17 @@ static const char *take_term(struct code *code, struct code *inside, bool *opene
         if (!take_package(code, inside)) {
             return "a length leads outside";
         }
-        found->devices += op == EXTENDED ? 1 : 0;
-        return take_name(inside) != NULL ? NULL : "a name is no single segment";
+        name = take_name(inside);
+        if (op == EXTENDED && name != NULL) {
+            add_device(found, name);
+        }
+        return name != NULL ? NULL : "a name is no single segment";
+    }
+    if (op == METHOD_OP) {
+        return take_package(code, inside) ? method(*inside, found) : "a length leads outside";
     }
     if (op != NAME_OP) {
-        return "it has more than scopes, devices and names";
+        return "it has more than scopes, devices, names and methods";
     }
     name = take_name(code);
     return name != NULL ? value_of(code, name, found) : "a name is no single segment";

@@ -497,13 +497,27 @@ struct aml_memory {
     const char *uid; /* of its device, where that is a text; else "" */
 };
 
+struct aml_device {
+    const uint8_t *name; /* four letters */
+    const char *uid;     /* NULL: it has none that is a text */
+};
+
+/* A method that notifies a device of a line's interrupt. */
+struct aml_event {
+    uint64_t line;
+    const uint8_t *device; /* four letters */
+};
+
 struct aml {
     struct ranges ports; /* of all _CRS */
     struct aml_memory *memory;
     size_t memory_count, memory_room;
-    const char *uid; /* the last one seen */
+    struct aml_device *devices;
+    size_t device_count, device_room;
+    struct aml_event *events;
+    size_t event_count, event_room;
+    const char *uid; /* the present device's */
     uint64_t lines;
-    uint32_t devices;
 };
 
 const char *aml_read(struct aml *found, const uint8_t *bytes, uint64_t size); /* NULL, or what is wrong */

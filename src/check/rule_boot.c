@@ -569,7 +569,8 @@ static const struct rule rules[] = {
      "partitions", prove_commands, ARCH_X86},
     {"acpi-readable",
      "RSDP, XSDT, FADT, MADT and DSDT are where they are looked for and have right lengths and checksums; the hardware is "
-     "reduced, and the DSDT has nothing but scopes, devices and constant names.",
+     "reduced, and the DSDT has nothing but scopes, devices, constant names and methods that notify a device of an "
+     "interrupt.",
      "bytes", prove_acpi, ARCH_X86},
     {"acpi-cpus",
      "A guest's MADT names its vcpus, by the APIC IDs of their cores, and the board's I/O APIC.",

@@ -430,6 +430,39 @@ static bool told_right(const struct world *world, const struct part *part, const
     return false;
 }
 
+/* A method of the DSDT: of a channel's line, and what it notifies has the channel's name. */
+static bool notifies_right(const struct world *world, const struct part *part, const struct aml *aml, const struct aml_event *event)
+{
+    for (uint32_t c = 0; c < world->channel_count; c++) {
+        uint32_t ring = interrupt_of(world, c, part);
+
+        for (size_t d = 0; ring != 0 && (ring & 0xffffu) == event->line && d < aml->device_count; d++) {
+            if (memcmp(aml->devices[d].name, event->device, 4) == 0) {
+                return aml->devices[d].uid != NULL && strcmp(aml->devices[d].uid, world->channels[c].name) == 0;
+            }
+        }
+    }
+    return false;
+}
+
+static void events_tell(const struct world *world, struct proof *proof, const struct part *part, const struct aml *aml)
+{
+    uint64_t told = 0;
+
+    for (size_t i = 0; i < aml->event_count; i++) {
+        proof->checked++;
+        if (!notifies_right(world, part, aml, &aml->events[i]) || (told >> (aml->events[i].line & 63) & 1) != 0) {
+            violate(proof, "the DSDT of %s: line %" PRIu64 " notifies %.4s, which is not of the channel that rings by it",
+                    part->name, aml->events[i].line, (const char *)aml->events[i].device);
+        }
+        told |= UINT64_C(1) << (aml->events[i].line & 63);
+    }
+    if (told != part->raw.pc.bells) {
+        violate(proof, "the DSDT of %s: lines 0x%" PRIx64 " notify a device, channels ring by 0x%" PRIx64, part->name, told,
+                part->raw.pc.bells);
+    }
+}
+
 /* x86: the lines are those of lines_of() in rule_boot.c. */
 static void dsdt_tells(const struct world *world, struct proof *proof, const struct part *part)
 {
@@ -454,6 +487,7 @@ static void dsdt_tells(const struct world *world, struct proof *proof, const str
         violate(proof, "the DSDT of %s names %zu ranges and lines 0x%" PRIx64 ", its channels have %" PRIu32 " and 0x%" PRIx64,
                 part->name, aml.memory_count, aml.lines, wanted, part->raw.pc.bells);
     }
+    events_tell(world, proof, part, &aml);
 }
 
 static void prove_told(const struct world *world, struct proof *proof)

@@ -74,7 +74,7 @@ def the_page_is_mapped(image: PcImage) -> None:
     image.nested("alpha").map(doorbell(image, "alpha").page, channel(image, TELEMETRY).pa, bits)
 
 
-@fault("channel-doorbell", "channel-apart", says="does not ring beta")
+@fault("channel-doorbell", "channel-apart", "channel-told", says="does not ring beta")
 def rings_a_strangers_line(image: PcImage) -> None:
     ring(image, "alpha").value = 2 << 16 | 5
 
@@ -84,7 +84,7 @@ def more_lines_than_channels(image: PcImage) -> None:
     image.part("alpha").bells |= 1 << 9
 
 
-@fault("channel-apart", "acpi-interrupts", says="which are a device's or do not exist")
+@fault("channel-apart", "channel-told", "acpi-interrupts", says="which are a device's or do not exist")
 def a_line_of_a_device(image: PcImage) -> None:
     beta = image.part("beta")
     line = (beta.lines & -beta.lines).bit_length() - 1      # COM2's
@@ -99,6 +99,22 @@ def told_another_address(image: PcImage) -> None:
     old = at.to_bytes(4, "little") + (0x2000).to_bytes(4, "little")
     new = (at - 0x10000).to_bytes(4, "little") + (0x2000 + 1).to_bytes(4, "little")
     dsdt_replace(image, "beta", old, new)
+
+
+@fault("channel-told", says="notifies BL01, which is not of the channel that rings by it")
+def notifies_anothers(image: PcImage) -> None:
+    dsdt_replace(image, "alpha", b"\x86BL00\x0a\x80", b"\x86BL01\x0a\x7f")
+
+
+@fault("channel-told", says="notify a device, channels ring by")
+def notifies_of_another_line(image: PcImage) -> None:
+    line = b"_E%02X" % min(n for n in range(24) if image.part("alpha").bells >> n & 1)
+    dsdt_replace(image, "alpha", line, b"_E" + line[:1:-1])         # its digits turned round
+
+
+@fault("acpi-readable", says="a method does more than notify a device of an interrupt")
+def a_method_with_an_argument(image: PcImage) -> None:
+    dsdt_replace(image, "beta", b"\x00\x86BL01\x0a\x80", b"\x01\x86BL01\x0a\x7f")
 
 
 @fault("loader-bounded", says="reaches")

@@ -997,9 +997,14 @@ def hardware_not_reduced(image: PcImage) -> None:
     image.edit_table("alpha", b"FACP", 112, struct.pack("<I", flags & ~(1 << 20)))
 
 
-@fault("acpi-readable", says="more than scopes, devices and names")
+@fault("acpi-readable", says="more than scopes, devices, names and methods")
+def dsdt_with_code(image: PcImage) -> None:
+    image.edit_table("alpha", b"DSDT", 36, b"\xa0")            # If
+
+
+@fault("acpi-readable", says="a method does more than notify a device of an interrupt")
 def dsdt_with_a_method(image: PcImage) -> None:
-    image.edit_table("alpha", b"DSDT", 36, b"\x14")
+    image.edit_table("alpha", b"DSDT", 36, b"\x14\x0b_INI\x00\x0c\x00\x00\x00\x00")
 
 
 @fault("acpi-cpus", says="has APIC ID 16")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal, Optional, Sequence
 
 from samples import GIB, MIB, ROOT  # noqa: F401
-from hvgen.model import (Blob, Cpu, Device, DeviceSpec, Hardware, ImageSpec, Interrupt, IoApic, Mapping, MemorySpec, Out,
-                         Partition, Pc, Plan, PlanCpu, PlanPartition, Region, Span, System, Uart, Vuart)
+from hvgen.model import (Blob, Channel, ChannelEnd, Cpu, Device, DeviceSpec, Hardware, ImageSpec, Interrupt, IoApic, Mapping,
+                         MemorySpec, Out, Partition, Pc, Plan, PlanChannel, PlanCpu, PlanPartition, Region, Span, System, Uart,
+                         Vuart)
 from hvgen.pc import BOOT_BLOCK, RESET_CODE, RESET_ENTRY
 
 COM1, COM2, RTC = "/serial@3f8", "/serial@2f8", "/rtc@70"
@@ -88,6 +89,24 @@ def two_partitions(vmm: Literal["svm", "vmx"] = "svm", blobs: Sequence[Blob] = (
                       vuart=True, bootargs="console=ttyS0 quiet", initrd=Region(0x2000000, 123456), blobs=blobs)
     hello = partition(hw, 1, "hello", [1], [ram_mapping(0, 32 * MIB, 16 * MIB)], [COM2, "/flash@fd000000"])
     return plan(hw, [linux, hello], vmm)
+
+
+def with_channels() -> Plan:
+    """a and b on three channels, one of them without doorbells; c on none."""
+    hw = hardware()
+    bells = ((5, 10), (6, 11), ())
+    parts = [replace(partition(hw, n, name, [n], [ram_mapping(0, (32 + 16 * n) * MIB, 16 * MIB)]), bells=bells[n])
+             for n, name in enumerate("abc")]
+
+    def channel(number: int, name: str, size: int, lines: tuple[int, int]) -> PlanChannel:
+        spec = Channel(name, size, "a", ("b",), (), lines != (0, 0), members=(("a", Span("s.yaml", 40)), ("b", Span("s.yaml", 40))))
+        ends = (ChannelEnd(0, "writer", lines[0], (1 << 16 | lines[1],) if lines[1] else ()),
+                ChannelEnd(1, "reader", lines[1], (lines[0],) if lines[0] else ()))
+        at = 0x80000000 + number * 0x100000
+        return PlanChannel(name, spec, at, 128 * MIB + number * MIB, at + 0x80000 if spec.doorbell else 0, ends)
+
+    return replace(plan(hw, parts), channels=(channel(0, "telemetry", 0x10000, (5, 6)), channel(1, "picture", 0x1000, (0, 0)),
+                                              channel(2, "orders", 0x1000, (10, 11))))
 
 
 CORE_C = """

@@ -212,6 +212,19 @@ def plans_with_devices() -> Iterator[Plan]:
                    ports=(Region(0x3e8, 8), Region(0x80, 1)))
     many = samples.replace(hw, devices=(*hw.devices, level))
     yield samples.plan(many, [samples.partition(many, 0, "a", [0], ram, [samples.COM2, "/serial@3e8"], vuart=True)])
+    yield samples.with_channels()
+
+
+@needs_iasl
+def test_rings_notify_a_device_of_the_channel(tmp_path: Path) -> None:
+    plan = samples.with_channels()
+    text = disassembled(Guest(plan, 0).tables()["DSDT"], tmp_path, "a")
+    assert re.findall(r"Name \(_HID, \"(\w+)\"[^\n]*\s+Name \(_UID, (?:\"(\w+)\"|Zero)\)", text) == [
+        ("BLKH0001", "telemetry"), ("BLKH0001", "picture"), ("BLKH0001", "orders"), ("ACPI0003", "telemetry"), ("ACPI0003", "orders"),
+        ("ACPI0013", "")]
+    assert re.findall(r"Method \((\w+), 0, NotSerialized\)[^{]*{\s*Notify \((?:\\_SB\.)?(\w+), 0x80\)", text) == [
+        ("_E05", "BL00"), ("_E0A", "BL02")]
+    assert "Method" not in disassembled(Guest(plan, 2).tables()["DSDT"], tmp_path, "c")
 
 
 def test_devices_of_the_dsdt() -> None:
