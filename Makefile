@@ -133,7 +133,7 @@ LINUX_INITRD ?= $(dir $(LINUX_KERNEL))initrd.gz
 # Not exported: the tests call make for other architectures.
 WITH_LINUX = LINUX_KERNEL='$(LINUX_KERNEL)' LINUX_INITRD='$(LINUX_INITRD)'
 
-$(CACHE)/fetch-%.stamp: scripts/fetch guests/linux/init $(wildcard guests/linux/*.[ch] guests/common/arinc_ports.[ch] guests/flight/telemetry.h guests/linux/bin/* guests/linux/tests/*) | $(SETUP)
+$(CACHE)/fetch-%.stamp: scripts/fetch guests/linux/init $(wildcard guests/linux/*.[ch] guests/linux/*/*.h guests/common/arinc_ports.[ch] guests/flight/telemetry.h guests/linux/bin/* guests/linux/tests/*) | $(SETUP)
 	@scripts/fetch --arch $* --cache $(CACHE)
 	@touch $@
 fetch: $(CACHE)/fetch-arm64.stamp $(CACHE)/fetch-amd64.stamp

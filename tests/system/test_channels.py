@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from configs import guest, linux, system
 from machine import board_arguments
+from talking import LINUX_CHANNELS, NO_PANIC, answers, queues, type_to
 
-NO_PANIC = r"^bulkhead\| .*(?:PANIC|panic|halt)"
 CODE = "CONFIG_CHANNELS=y\nCONFIG_POOLS=y\n"
 CHANNELS = """
 channels:
   telemetry: {size: 64 KiB, writer: flight, readers: [direct, pooled], doorbell: true}
   orders: {size: 8 KiB, peers: [direct, flight], doorbell: true}
   silent: {size: 4 KiB, writer: pooled, readers: [flight]}
+  queue: {size: 4 KiB, peers: [flight, direct], doorbell: true}
 """
 
 
@@ -36,14 +38,6 @@ def ready(one, *names):
     for name in names:
         one.ports[0].position = 0
         one.expect(rf"^{name}\| talk: ready", 30, never=NO_PANIC)
-
-
-def type_to(one, number, *lines):
-    """Each line to the partition of that number."""
-    one.send(f"\x01{number}", pause=0.02)
-    one.expect("input goes to", 10)
-    for line in lines:
-        one.send(line + "\r", pause=0.02)
 
 
 @pytest.fixture
@@ -162,19 +156,17 @@ def test_a_storm_of_doorbells_hurts_no_victim(build, machine, reader):
     one.expect(rf"^{reader}\| talk: storm rang, \d\d+ so far", 10)
 
 
-def test_linux_on_a_channel(build, machine):
-    """Debian's kernel as it is: it hears a bare-metal writer's doorbell, reads, and answers through another channel."""
-    channels = """
-channels:
-  telemetry: {size: 64 KiB, writer: flight, readers: [linux], doorbell: true}
-  orders: {size: 4 KiB, peers: [linux, flight], doorbell: true}
-"""
-    text = system(guest("flight", "talk", "[0]"), linux("[1, 2]", "bulkhead.test=channel", memory="256 MiB"))
-    one = machine(qemu(build.text("channel-linux", text + channels, CODE)))
-    one.expect(r"^linux\| channel: telemetry is to a reader, 65536 bytes", 90, never=NO_PANIC + "|FAILED")
-    one.expect(r"^flight\| talk: telemetry rang, 1 so far", 20)      # it listens
-    for number, word in enumerate(("climb", "turn left", "end"), 1):
-        type_to(one, 1, f"say telemetry {word}")
-        one.expect(rf"^linux\| channel: heard {word}", 20, never="FAULT")
-        one.expect(rf"^flight\| talk: orders rang, {number} so far: aye {word}", 20)
-    one.expect(r"self-test channel: passed", 20)
+def test_queuing_port_between_two_cores(four):
+    queues(four, 1, 2)
+
+
+def test_linux_on_channels(build, machine):
+    """Debian's kernel as it is. It is started a second time, so that its own clock is far behind the board's."""
+    text = system(guest("flight", "talk", "[0]", more="    monitor: true\n"),
+                  linux("[1, 2]", "bulkhead.test=channel", memory="256 MiB"))
+    one = machine(qemu(build.text("channel-linux", text + LINUX_CHANNELS, CODE + "CONFIG_MONITOR=y\n")))
+    ready(one, "flight")
+    time.sleep(3.0)                                                 # samples are valid for 2
+    type_to(one, 1, "restart 1")
+    one.expect(r"^flight\| talk: restart: 0", 10)
+    answers(one)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+import pc
 from configs import guest
 from machine import board_arguments
+from talking import LINUX_CHANNELS, NO_PANIC, answers, queues, type_to
 
-NO_PANIC = r"^bulkhead\| .*(?:PANIC|panic|halt)"
 CHANNELS = """
 channels:
   telemetry: {size: 64 KiB, writer: flight, readers: [near, pooled], doorbell: true}
   orders: {size: 8 KiB, peers: [near, flight], doorbell: true}
+  queue: {size: 4 KiB, peers: [flight, pooled], doorbell: true}
 """
 
 
@@ -25,14 +27,6 @@ def image_of(build, name, board, vendor, pooled):
     text = (f"# SPDX-License-Identifier: Apache-2.0\nboard: {board}\n\npartitions:" + talker("flight", "[0]") + talker("near", "[1]")
             + talker("pooled", share) + talker("stranger", "[3]") + ("\npools:\n  shared: {cpus: [2]}\n" if pooled else "") + CHANNELS)
     return build.text(name, text, f"CONFIG_X86=y\nCONFIG_CHANNELS=y\n{vendor}" + ("CONFIG_POOLS=y\n" if pooled else ""))
-
-
-def type_to(one, number, *lines):
-    """Each line to the partition of that number."""
-    one.send(f"\x01{number}", pause=0.02)
-    one.expect("input goes to", 20)
-    for line in lines:
-        one.send(line + "\r", pause=0.02)
 
 
 def ready(one, slow=1):
@@ -70,6 +64,7 @@ def test_svm(build, machine, pooled):
     image = image_of(build, f"channels-svm-{'pooled' if pooled else 'pinned'}", "qemu-q35", "", pooled)
     one = machine(board_arguments("qemu-q35") + ["-kernel", str(image.elf)])
     ready(one)
+    queues(one, 1, 3)
     talk(one)
 
 
@@ -96,3 +91,11 @@ def test_vmx(build, machine):
     one = machine.bochs(image.elf, limit=400, model="tigerlake")
     ready(one, 6)
     talk(one, 4)
+
+
+def test_linux_on_channels(build, machine):
+    """Debian's kernel as it is: a ring comes to the process as an event of a power supply."""
+    image = pc.image_of(build, "channel-linux", pc.guest("flight", "talk", "[0]"),
+                        pc.linux("[1]", "bulkhead.test=channel", memory="256 MiB"), LINUX_CHANNELS,
+                        vendor=pc.SVM + "CONFIG_CHANNELS=y\n")
+    answers(machine(pc.qemu(image)))
