@@ -56,7 +56,8 @@ class Node:
         return self.strings("compatible")
 
     def is_a(self, *names: str) -> bool:
-        return any(name in self.compatible for name in names)
+        own = self.compatible
+        return any(name in own for name in names)
 
     @property
     def phandle(self) -> int:

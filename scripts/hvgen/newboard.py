@@ -62,6 +62,7 @@ class NewBoard:
     folder: str
     files: tuple[str, ...]
     notes: tuple[str, ...]
+    hardware: Hardware                 # as it has been read, before a person has filled in what is missing
 
 
 def add_parser(sub: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -115,7 +116,7 @@ def board_from_dtb(dtb_file: str, folder: str) -> NewBoard:
             out.write(text)
     written.append(os.path.join(folder, "board.dtb"))
     shutil.copyfile(dtb_file, written[-1])
-    return NewBoard(folder, tuple(written), notes)
+    return NewBoard(folder, tuple(written), notes, hardware)
 
 
 def find_memory(tree: Tree) -> _Memory:

@@ -21,7 +21,7 @@ from typing import Iterator, Optional
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from hvgen import config, generate, hardware, image, newboard  # noqa: E402
+from hvgen import config, generate, image, newboard  # noqa: E402
 from hvgen.diag import Refused, render  # noqa: E402
 from hvgen.model import Device, Hardware, Plan, Region  # noqa: E402
 from hvgen.place import overlap, pages  # noqa: E402
@@ -76,10 +76,10 @@ def spare_devices(board: Hardware) -> Iterator[Device]:
             yield device
 
 
-def system_yaml(board: Hardware) -> tuple[str, int]:
+def system_yaml(board: Hardware, folder: str) -> tuple[str, int]:
     spare = [f'"{d.path}"' for d in spare_devices(board)][:2 * DEVICES]
     mode = "direct" if board.gic and board.gic.version == 3 else "virtual"
-    text = SYSTEM.format(board=board.folder, mode=mode, first=", ".join(spare[0::2]), second=", ".join(spare[1::2]))
+    text = SYSTEM.format(board=folder, mode=mode, first=", ".join(spare[0::2]), second=", ".join(spare[1::2]))
     return text, len(spare)
 
 
@@ -139,9 +139,8 @@ def run(job: tuple[str, str, Optional[Tools]]) -> Outcome:
     try:
         made = newboard.board_from_dtb(dtb, os.path.join(work, name))
         notes = made.notes
-        board = hardware.load_board(made.folder, str(ROOT))
         stage = "plan"
-        text, devices = system_yaml(board)
+        text, devices = system_yaml(made.hardware, made.folder)
         Path(made.folder, "system.yaml").write_text(text, encoding="utf-8")
         Path(made.folder, "guest.bin").write_bytes(b"\x00\x00\x00\x14" * 64)
         out = os.path.join(made.folder, "out")

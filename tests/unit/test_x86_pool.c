@@ -484,6 +484,7 @@ static void much_memory(void)
 
     memory = (struct layout_memory){ { 0 }, { (uintptr_t)ram }, RAM_SIZE };
     board_partitions[FLIGHT].memory = &memory;
+    pool_servers[0].budget_ns = MS / 2u;         /* loading takes several turns */
 }
 
 /* While one is loaded, its neighbour's turns come as ever, and not with the loader's map. */
@@ -499,7 +500,11 @@ static void a_restart_takes_nothing_from_the_neighbour(void **state)
     for (uint32_t i = 0; i < 2000; i++) {
         had += thread_of(FIRST) == SPARE_0 ? 1u : 0;
         seen = seen || pc_cr3[FIRST] == 0x2222000;
-        assert_true(thread_of(FIRST) == FLIGHT_0 || pc_cr3[FIRST] == HOST_CR3);
+        if (thread_of(FIRST) != FLIGHT_0) {
+            assert_int_equal(pc_cr3[FIRST], HOST_CR3);
+        } else if (seen && cpu_at(FLIGHT_0)->vcpu.partition->start_count == 1) {
+            assert_int_equal(pc_cr3[FIRST], 0x2222000);
+        }
         a_moment(FIRST);
         a_moment(SECOND);
         restarted = restarted || strstr(said, "flight restarts\n") != NULL;
