@@ -111,6 +111,24 @@ static void show_clean(const struct end *end)
     print("talk: %s is all zeros\n", end->name);
 }
 
+/* With interrupts masked until others have written and rung; then the channel's is off for a while. The ring is kept. */
+static void doze(const struct end *end)
+{
+    uint64_t before = mmio_read64(end->channel.base), limit = board_now() + 5u * timer_hz();
+
+    print("talk: dozes\n");
+    irq_disable();
+    while (mmio_read64(end->channel.base) == before && board_now() < limit) {
+    }
+    limit = board_now() + timer_hz() / 50u;
+    while (board_now() < limit) {          /* it has been written, the ring is about to come */
+    }
+    line_off(end->channel.irq);
+    irq_window();
+    line_on(end->channel.irq);
+    irq_enable();
+}
+
 static void storm(const struct end *end)
 {
     print("talk: storm on %s\n", end->name);
@@ -141,6 +159,8 @@ static void run_on(const struct end *end, const char *verb, const char *rest)
         channel_listen(&end->channel);
     } else if (str_equal(verb, "deaf")) {
         line_off(end->channel.irq);
+    } else if (str_equal(verb, "doze")) {
+        doze(end);
     } else if (str_equal(verb, "clean")) {
         show_clean(end);
     } else if (str_equal(verb, "bell")) {
@@ -195,7 +215,7 @@ static void run_command(char *line)
                 return;
             }
         }
-        print("talk: list | say CHANNEL TEXT | write CHANNEL TEXT | read, ring, listen, deaf, clean, bell, storm CHANNEL "
+        print("talk: list | say CHANNEL TEXT | write CHANNEL TEXT | read, ring, listen, deaf, doze, clean, bell, storm CHANNEL "
               "| send, stream CHANNEL FIRST LAST | receive, take CHANNEL | sample CHANNEL AGE TEXT | peek, poke ADDRESS "
               "| restart PARTITION | reboot | off\n");
     }

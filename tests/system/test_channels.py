@@ -132,6 +132,14 @@ def test_rings_wait_for_the_deaf_but_not_for_the_restarted(four, number, name):
     four.expect(rf"^{name}\| talk: telemetry rang, 1 so far: three", 10)
 
 
+def test_a_ring_that_waits_in_a_list_register_outlives_its_interrupt_being_disabled(four):
+    """talk never says whether the interrupt is level- or edge-triggered: that it is edge-triggered comes from the hypervisor."""
+    type_to(four, 1, "doze orders")
+    four.expect(r"^flight\| talk: dozes", 10)
+    type_to(four, 2, "say orders awake")
+    four.expect(r"^flight\| talk: orders rang, 1 so far: awake", 10)
+
+
 def test_the_stopped_and_the_off_are_rung_in_vain(four):
     type_to(four, 2, "off")
     four.expect(r"direct is off", 10)
