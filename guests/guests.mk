@@ -25,7 +25,8 @@ endif
 GUEST_CC ?= $(CROSS_COMPILE)gcc
 GUEST_OBJCOPY ?= $(CROSS_COMPILE)objcopy
 
-GUESTS := hello probe burner victim memtest devtest attacker health crasher reborn talk flight payload ringer
+GUESTS := hello probe burner victim memtest devtest attacker health crasher reborn talk flight payload ringer \
+	$(if $(filter x86,$(ARCH)),cards)
 GUEST_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 GUEST_OUT := $(O)/guests
 

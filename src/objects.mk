@@ -45,6 +45,7 @@ obj-$(CONFIG_X86) += arch/x86/access.o
 obj-$(CONFIG_X86) += arch/x86/insn.o
 obj-$(CONFIG_X86) += arch/x86/msr.o
 obj-$(CONFIG_X86) += arch/x86/state.o
+obj-$(CONFIG_PCI) += arch/x86/pci.o
 obj-$(CONFIG_SVM) += arch/x86/svm/run.o
 obj-$(CONFIG_SVM) += arch/x86/svm/svm.o
 obj-$(CONFIG_VMX) += arch/x86/vmx/run.o

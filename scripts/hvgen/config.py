@@ -43,6 +43,7 @@ def load(folder: str, out: str, root: str, kconfig: str = "") -> Config:
     found += wrong
     if board:
         found += code.check(board, described, chosen) + code.check_features(described, chosen) + code.check_resets(board, described, chosen)
+        found += code.check_functions(board, described, chosen)
         broken = bool(found)           # then a partition that could not be read may be the one that a pool misses
         found += [d for d in rules.check(board, described, images) if not (broken and d.id == "POOL-EMPTY")]
     if found or board is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import Sequence
 
-from . import cpuid, msrs
+from . import cpuid, msrs, pci
 from .bitmaps import Bitmap, Bitmaps, make_bitmaps, runs
-from .ctext import c_comment, initialiser, pa
+from .ctext import c_comment, c_string, initialiser, pa
 from .model import Out, Plan, PlanCpu, PlanPartition
 from .pc import guest_apic_id
 from .tables import PAGE, Stage2, Tables
@@ -91,6 +91,7 @@ def controller(plan: Plan) -> list[str]:
         ("cpuid_extended", str(policy.count(0x80000000))), ("msr_count", str(len(list(msrs.answered())))),
         ("off_count", str(len(pc.off))), ("reset_count", str(len(pc.reset))),
         ("pm_timer", f"{pc.pm_timer:#x}"), ("vendor", VENDOR[plan.vmm]),
+        *([("functions", "functions"), ("function_count", str(count))] if (count := len(pci.owned(plan))) else []),
     ]
     where = f"  /* {c_comment(ioapic.path)} */" if ioapic else ""
     return [f"    .pc = {{{where}"] + initialiser(fields, "        ") + ["    },"]
@@ -132,9 +133,21 @@ def _outs(outs: Sequence[Out], what: str) -> list[str]:
     return [f"    {{ .port = {o.port:#x}, .width = {o.width}, .value = {o.value:#x} }},  /* {what} */" for o in outs]
 
 
+def _functions(plan: Plan) -> list[str]:
+    rows = pci.owned(plan)
+    out = []
+    for row in rows:
+        f = row.function
+        fields = [("name", c_string(row.device.path)), ("partition", str(row.partition)), ("address", f"{f.address:#06x}"),
+                  ("id", f"{f.id:#010x}"), ("command", str(pci.command(f))), ("interrupt", f"{pci.interrupt_register(row):#x}"),
+                  ("bar", _words(pci.registers(f, False))), ("sizes", _words(pci.registers(f, True)))]
+        out += ["    {", *initialiser(fields, "        "), "    },"]
+    return ["static const struct layout_function functions[] = {", *out, "};", ""] if rows else []
+
+
 def arrays(plan: Plan) -> list[str]:
     """What layout.c has beside the structs of all architectures."""
-    out = _cpuid() + _msrs()
+    out = _cpuid() + _msrs() + _functions(plan)
     pc = plan.hardware.pc
     if pc is not None and (pc.off or pc.reset):
         out += ["static const struct layout_out outs[] = {", *_outs(pc.off, "off"), *_outs(pc.reset, "reset"), "};", ""]

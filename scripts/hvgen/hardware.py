@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from typing import Iterable, Literal, Optional
 
-from . import addresses, boardfile, hardware_x86, interrupts, nodma, uarts
+from . import addresses, boardfile, hardware_x86, interrupts, nodma, pci, uarts
 from .boardfile import BoardFile
 from .diag import Diagnostic, Refused, did_you_mean, hex_range
 from .fdt import FdtError, Node, Tree, parse
@@ -308,13 +308,15 @@ def _devices(tree: Tree, gic: Optional[Node], labels: dict[str, tuple[str, ...]]
     for node in tree.nodes.values():
         if node.parent is None or _no_device(node):
             continue
-        regs = addresses.regs(node)
+        function = pci.function(node) if pc_board else None
+        regs = addresses.regs(node) + pci.regions(function, False)
         raised = _raised(tree, gic, node)
-        ports = addresses.ports(node)
+        ports = addresses.ports(node) + pci.regions(function, True)
         if regs or ports or raised or node.path in labels or pc_board and "reg" in node:
             found.append(Device(
                 path=node.path, labels=labels.get(node.path, ()), compatible=node.compatible, regs=regs, interrupts=raised,
-                dma=nodma.does_dma(node), streams=streams(tree, node), enabled=node.enabled, ports=ports))
+                dma=nodma.does_dma(node), streams=streams(tree, node), enabled=node.enabled, ports=ports,
+                function=function))
     return tuple(sorted(found, key=lambda device: device.path))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Iterator, Optional
 
-from . import addresses, interrupts
+from . import addresses, interrupts, pci
 from .boardfile import BoardFile
 from .diag import Diagnostic, did_you_mean, hex_range
 from .fdt import Node, Tree
@@ -121,7 +121,8 @@ def _wrong_nodes(tree: Tree, place: Span) -> Iterator[Diagnostic]:
     ioapic = find_ioapic(tree)
     lines = ioapic.cell(LINES, 0) if ioapic else 0
     for node in tree.nodes.values():
-        for message, fix in [*_wrong_properties(node), *_wrong_ports(node), *_wrong_lines(tree, ioapic, lines, node)]:
+        for message, fix in [*_wrong_properties(node), *_wrong_ports(node), *_wrong_lines(tree, ioapic, lines, node),
+                             *pci.wrong(tree, node)]:
             yield Diagnostic("BOARD-NODE", place, f"{node.path}: {message}", fix=fix)
 
 

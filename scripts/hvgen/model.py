@@ -53,6 +53,26 @@ class Write:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A base address register of a PCI function with the board's value. number: 0 to 5."""
+    number: int
+    region: Region                     # addresses, or I/O ports
+    ports: bool
+    wide: bool                         # 64 bits: it takes the next register, too
+    prefetch: bool
+
+
+@dataclass(frozen=True)
+class Function:
+    """x86: what its node says about a PCI function."""
+    address: int                       # bus << 8 | device << 3 | function
+    id: int                            # vendor | device << 16; 0: not said
+    bars: tuple[Bar, ...]              # by number
+    pin: int                           # 1: INTA; 0: none
+    bridge: bool
+
+
+@dataclass(frozen=True)
 class Device:
     """A devicetree node with registers or interrupts, addresses translated to the CPU's view."""
     path: str
@@ -65,6 +85,7 @@ class Device:
     enabled: bool = True               # status is absent, "ok" or "okay"
     ports: tuple[Region, ...] = ()     # x86: I/O ports
     reset: tuple[Write, ...] = ()      # board.yaml: what resets it
+    function: Optional[Function] = None    # x86; its BARs are among regs and ports
 
 
 @dataclass(frozen=True)

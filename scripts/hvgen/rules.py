@@ -56,6 +56,7 @@ RULES = {
     "DEV-MEMORY": "a device's registers lie in RAM",
     "DEV-PAGE": "devices of different partitions share a page",
     "DEV-PAGE-DMA": "the page of a device holds another one that does DMA",
+    "DEV-PCI": "a PCI function that cannot be given away",
     "DEV-PORTS": "devices of different partitions share an I/O port",
     "DEV-SYSTEM": "a node that is no device to be given",
     "DEV-TIMER": "the timer is given away",

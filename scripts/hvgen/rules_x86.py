@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import Iterator, Optional
 
-from . import guest_acpi, pc
+from . import guest_acpi, pc, pci
 from .diag import Diagnostic, hex_range, size_text
 from .hardware_x86 import KEPT
 from .model import Device, Hardware, Region
 from .place import overlap, pages
 from .rulecase import Case, Given
-
-PCI_HOSTS = ("pci-host-", "intel,i440fx")    # how the compatibles of hosts begin (binding pci/host-generic-pci; Bochs)
 
 # Rules for what hardware_x86.py says is kept, by compatible; the others' is DEV-BOARD.
 RULE_OF = {"intel,ioapic": "DEV-GIC", "intel,i8259": "DEV-GIC", "intel,i8254": "DEV-TIMER", "acpi,pm-timer": "DEV-TIMER"}
@@ -103,7 +101,7 @@ def kept(hardware: Hardware, device: Device) -> Iterator[tuple[str, str, bool]]:
 
 
 def _of_the_board(hardware: Hardware, device: Device) -> str:
-    if any(c.startswith(PCI_HOSTS) for c in device.compatible):
+    if any(c.startswith(pci.HOSTS) for c in device.compatible):
         return "it configures all PCI functions"
     assert hardware.pc is not None
     for writes, what in ((hardware.pc.off, "switch the board off"), (hardware.pc.reset, "reset the board")):
@@ -129,9 +127,11 @@ def dev_dma_x86(case: Case) -> Iterator[Diagnostic]:
         device = given.device
         if any(kept(case.hardware, device)) or not (device.regs or device.ports or pci_host(case.hardware, device.path)):
             continue
-        if pci_host(case.hardware, device.path):
-            yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}' is a PCI function: this version cannot give it "
-                             "away, as it drives no IOMMU on x86", fix="leave it out for now")
+        if device.function is not None:
+            yield from _function_dma(case, given)
+        elif pci_host(case.hardware, device.path):
+            yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}' is behind a PCI function: this version gives away the functions "
+                             "themselves", fix="leave it out for now")
         elif given.spec.dma:
             yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}': 'dma: unprotected' is not in this version on x86, "
                              "where a guest's memory begins at address 0 and so cannot be mapped 1:1",
@@ -141,16 +141,59 @@ def dev_dma_x86(case: Case) -> Iterator[Diagnostic]:
                              "drives no IOMMU on x86", fix="leave it out; if it does no DMA after all, say so in "
                              "scripts/hvgen/nodma.py, with the source")
         else:
-            other = next((d for d in case.hardware.devices if d.dma and d.path != device.path
-                          and _overlap(d.ports, device.ports)), None)
-            if other:
-                yield Diagnostic("DEV-DMA", given.spec.span, f"'{device.path}' has ports of '{other.path}', which may do DMA "
-                                 "to any memory of the board", fix="correct one of them in the board's devicetree")
+            yield from _shared_ports(case, given)
+
+
+def _shared_ports(case: Case, given: Given) -> Iterator[Diagnostic]:
+    device = given.device
+    other = next((d for d in case.hardware.devices if d.dma and d.path != device.path and _overlap(d.ports, device.ports)), None)
+    if other:
+        yield Diagnostic("DEV-DMA", given.spec.span, f"'{device.path}' has ports of '{other.path}', which may do DMA "
+                         "to any memory of the board", fix="correct one of them in the board's devicetree")
+
+
+def _function_dma(case: Case, given: Given) -> Iterator[Diagnostic]:
+    """It is given with bus mastering held off: what its registers are told about memory has no effect."""
+    device = given.device
+    if given.spec.dma:
+        yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}' is a PCI function: on x86 this version drives no IOMMU, so functions "
+                         "are given with bus mastering held off, and 'dma:' cannot lift that",
+                         fix="leave 'dma:' out if the card is of use without DMA, else leave the device out")
+    near = [d for d in case.hardware.devices if d.dma and d.path != device.path and d.path not in _held_off(case)]
+    page = next((d for d in near if not d.path.startswith(f"{device.path}/") and given.touches(d.regs)), None)
+    if page:
+        yield Diagnostic("DEV-PAGE-DMA", given.spec.span, f"the page of '{device.path}' also holds '{page.path}', which may do DMA to any "
+                         "memory", fix="give one of the two another address in the board's devicetree")
+
+
+def _held_off(case: Case) -> frozenset[str]:
+    return frozenset(given.device.path for given in case.given if given.device.function is not None)
+
+
+def dev_pci(case: Case) -> Iterator[Diagnostic]:
+    """What must be known of a function for its registers to be set and its configuration space to be answered."""
+    given = [g for g in case.given if g.device.function is not None and not any(kept(case.hardware, g.device))]
+    for number, one in enumerate(given):
+        found = one.device.function
+        assert found is not None
+        what, fix = "", "complete its node in the board's devicetree; docs/porting.md shows one"
+        if found.bridge:
+            what, fix = "is a bridge: whoever has it decides what all behind it answers to", "give the functions behind it"
+        elif not found.id:
+            what = "has no compatible of the form \"pciVVVV,DDDD\": the hypervisor could not tell at boot whether it is there"
+        elif not found.bars:
+            what = "names no BARs ('assigned-addresses'): there would be nothing of it to reach"
+        elif found.address == 0:
+            what, fix = "is function 0:0.0, in whose place each guest sees the host bridge", "leave it out"
+        elif number >= pci.MOST:
+            what, fix = f"is function {number + 1} that is given away: a layout holds {pci.MOST}", "leave some out"
+        if what:
+            yield Diagnostic("DEV-PCI", one.spec.span, f"'{one.device.path}' {what}", fix=fix)
 
 
 def pci_host(hardware: Hardware, path: str) -> Optional[str]:
     """The PCI host that a function is behind."""
-    return next((d.path for d in hardware.devices if any(c.startswith(PCI_HOSTS) for c in d.compatible)
+    return next((d.path for d in hardware.devices if any(c.startswith(pci.HOSTS) for c in d.compatible)
                  and path.startswith(f"{d.path}/")), None)
 
 
@@ -179,4 +222,4 @@ def _guest_ports(case: Case) -> Iterator[Diagnostic]:
                              fix="it cannot be given away")
 
 
-CHECKS = (irq_virtual, mem_fixed_in_guest, mem_under_device, dev_dma_x86, dev_ports)
+CHECKS = (irq_virtual, mem_fixed_in_guest, mem_under_device, dev_dma_x86, dev_pci, dev_ports)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MAX_DEPTH 8
+#define SPACE_FIXED 0x0c /* 6.4.3.5: produced, decoded positively, both ends fixed */
 
 enum {
     ZERO_OP = 0x00,
@@ -35,6 +36,8 @@ enum {
     FIXED_IO_PORTS = 0x4b,     /* 6.4.2.6 */
     END_TAG = 0x79,            /* 6.4.2.9, with a checksum */
     FIXED_MEMORY = 0x86,       /* 6.4.3.4: information, base, length */
+    WORD_SPACE = 0x88,         /* 6.4.3.5.3: kind, flags of two kinds, then granularity, both ends, offset, length */
+    QWORD_SPACE = 0x8a,        /* 6.4.3.5.1 */
     EXTENDED_INTERRUPT = 0x89, /* 6.4.3.6 */
 };
 
@@ -191,6 +194,28 @@ static const char *memory(const uint8_t *r, uint64_t length, struct aml *found)
     return NULL;
 }
 
+/* What a PCI host bridge hands on: memory (kind 0), ports (1), buses (2); fixed, and the same on both sides. */
+static const char *space(const uint8_t *r, uint64_t length, uint32_t word, struct aml *found)
+{
+    uint64_t base, last;
+
+    if (length != 3 + 5 * (uint64_t)word || r[0] > 2 || (r[0] == 0) != (word == 8) || r[1] != SPACE_FIXED) {
+        return "an address space is cut off, or of another kind than fixed windows";
+    }
+    base = little(r + 3 + word, word);
+    last = little(r + 3 + 2 * word, word);
+    if (little(r + 3, word) != 0 || little(r + 3 + 3 * word, word) != 0 || last < base ||
+        last - base + 1 != little(r + 3 + 4 * word, word)) {
+        return "a window's ends and its length disagree, or it is moved";
+    }
+    if (r[0] == 0) {
+        ranges_add(&found->windows, base, last - base + 1, "a _CRS", NO_OWNER);
+    } else if (r[0] == 1) {
+        add_ports(found, base, last - base + 1);
+    }
+    return NULL;
+}
+
 static const char *resources(struct code code, struct aml *found)
 {
     while (left(&code) >= 1) {
@@ -209,6 +234,8 @@ static const char *resources(struct code code, struct aml *found)
         }
         wrong = r[0] == EXTENDED_INTERRUPT ? interrupts(r + 3, length, found)
                 : r[0] == FIXED_MEMORY     ? memory(r + 3, length, found)
+                : r[0] == WORD_SPACE       ? space(r + 3, length, 2, found)
+                : r[0] == QWORD_SPACE      ? space(r + 3, length, 8, found)
                                            : small_resource(r, found);
         if (wrong != NULL) {
             return wrong;
@@ -228,6 +255,29 @@ static bool take_text(struct code *code, const char **text)
     }
     *text = (const char *)code->at + 1;
     return take(code, (uint64_t)(zero - code->at) + 1);
+}
+
+/* _PRT (6.2.13): packages of address, pin, 0 and a line of the I/O APIC. */
+static const char *routes(struct code code, struct aml *found)
+{
+    struct code route = {0};
+    uint64_t n[4];
+
+    if (!take(&code, 1)) {
+        return "_PRT is cut off";
+    }
+    while (left(&code) != 0) {
+        bool good = *code.at++ == PACKAGE_OP && take_package(&code, &route) && take(&route, 1);
+
+        for (uint32_t i = 0; i < 4; i++) {
+            good = good && take_integer(&route, &n[i]);
+        }
+        if (!good || left(&route) != 0 || n[1] > 3 || n[2] != 0 || n[3] >= 64) {
+            return "_PRT holds more than pins and lines of the I/O APIC";
+        }
+        found->lines |= UINT64_C(1) << n[3];
+    }
+    return NULL;
 }
 
 /* Packages hold constants: integers, texts, buffers, and packages of them. */
@@ -282,6 +332,9 @@ static const char *value_of(struct code *code, const uint8_t *name, struct aml *
 
         if (!take_package(code, &inside)) {
             return "a length leads outside";
+        }
+        if (memcmp(name, "_PRT", 4) == 0) {
+            return is_buffer ? "_PRT is no package" : routes(inside, found);
         }
         return is_buffer ? buffer(inside, is_crs, found) : package(inside, 0);
     }
@@ -380,6 +433,7 @@ const char *aml_read(struct aml *found, const uint8_t *bytes, uint64_t size)
         if (left(code) == 0) {
             if (depth == 0) {
                 ranges_sort(&found->ports);
+                ranges_sort(&found->windows);
                 return NULL;
             }
             depth--;

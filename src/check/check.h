@@ -118,6 +118,13 @@ struct devtree {
     const uint8_t *blob;
     struct dt_node *nodes; /* in the order of the blob; nodes[0] is the root */
     int count;
+    bool pc; /* it has an I/O APIC */
+};
+
+/* A row of `assigned-addresses`: a base address register of a PCI function. */
+struct dt_bar {
+    uint32_t high;
+    uint64_t base, size;
 };
 
 /* An interrupt as the GIC or the I/O APIC counts: `known` is false where it ends in another controller. */
@@ -142,6 +149,8 @@ bool dt_is_under(const struct devtree *dt, int node, int ancestor);
 bool dt_reg(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size);
 /* The same of a node with bulkhead,io-ports: I/O ports, which are no addresses. */
 bool dt_ports(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size);
+bool dt_function(const struct devtree *dt, int node); /* x86: a PCI function; dt_reg() and dt_ports() are its BARs */
+bool dt_bar(const struct devtree *dt, int node, int index, struct dt_bar *bar);
 uint64_t dt_number(const struct devtree *dt, int node, const char *name); /* one or two cells; 0: none */
 void dt_initrd(const struct devtree *dt, uint64_t *start, uint64_t *end); /* of /chosen; both 0: none */
 bool dt_interrupt(const struct devtree *dt, int node, int index, struct dt_interrupt *found);
@@ -443,6 +452,7 @@ struct world {
     struct layout_cpuid *cpuid; /* x86 */
     struct layout_msr *msrs;
     struct layout_out *outs;
+    struct layout_function *functions;
     struct part *parts;
     uint32_t part_count;
     struct walk main; /* EL2 stage 1 */
@@ -486,7 +496,7 @@ struct rule_set {
 };
 
 extern const struct rule_set layout_rules, register_rules, register_rules_x86, table_rules, memory_rules, device_rules, hv_rules,
-    cpu_rules, pool_rules, channel_rules, health_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, image_rules,
+    cpu_rules, pool_rules, channel_rules, health_rules, interrupt_rules, fact_rules, bitmap_rules, pc_rules, pci_rules, image_rules,
     guest_tree_rules, boot_rules;
 
 /* ---------------------------------------------------------------- aml.c: a guest's DSDT */
@@ -509,7 +519,8 @@ struct aml_event {
 };
 
 struct aml {
-    struct ranges ports; /* of all _CRS */
+    struct ranges ports;   /* of all _CRS */
+    struct ranges windows; /* memory that PCI host bridges hand on */
     struct aml_memory *memory;
     size_t memory_count, memory_room;
     struct aml_device *devices;

@@ -54,6 +54,7 @@ const char *dt_load(struct devtree *dt, const uint8_t *blob, size_t size)
             .phandle = fdt_get_phandle(blob, offset),
             .path = text("%s/%s", above, name),
         };
+        dt->pc = dt->pc || dt_compatible(dt, dt->count - 1, "intel,ioapic");
         offset = fdt_next_node(blob, offset, &depth);
     }
     return dt->count != 0 ? NULL : "the tree is empty";
@@ -243,6 +244,45 @@ static bool translate(const struct devtree *dt, int bus, uint64_t *address)
     return true;
 }
 
+/*
+ * A PCI function of a PC: its BARs, as the devicetree assigns them (PCI Bus Binding 2.1, 2.2.1.1 and 4.1.1). The first
+ * cell has its kind in bits 25:24 (1: ports) and its configuration address in 23:8.
+ */
+bool dt_function(const struct devtree *dt, int node)
+{
+    int bus = dt->nodes[node].parent, size;
+    const char *type = bus >= 0 ? dt_string(dt, bus, "device_type") : NULL;
+
+    return dt->pc && type != NULL && strcmp(type, "pci") == 0 && dt_prop(dt, node, "reg", &size) != NULL && size >= 20;
+}
+
+bool dt_bar(const struct devtree *dt, int node, int index, struct dt_bar *bar)
+{
+    int length;
+    const void *rows = dt_prop(dt, node, "assigned-addresses", &length);
+
+    if (!dt_function(dt, node) || rows == NULL || (index + 1) * 20 > length) {
+        return false;
+    }
+    *bar = (struct dt_bar){
+        .high = cell(rows, 5 * index), .base = cells(rows, 5 * index + 1, 2), .size = cells(rows, 5 * index + 3, 2)};
+    return true;
+}
+
+static bool bar_at(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size, bool ports)
+{
+    struct dt_bar bar;
+
+    for (int i = 0; dt_bar(dt, node, i, &bar); i++) {
+        if ((bar.high >> 24 & 3) != 0 && ((bar.high >> 24 & 3) == 1) == ports && bar.size != 0 && index-- == 0) {
+            *base = bar.base;
+            *size = bar.size;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Pairs of address and size, where the bus upwards leads to the CPU (or to nowhere, for I/O ports). */
 static bool reg_at(const struct devtree *dt, int node, int index, uint64_t *base, uint64_t *size, bool ports)
 {
@@ -251,6 +291,9 @@ static bool reg_at(const struct devtree *dt, int node, int index, uint64_t *base
     int length, width;
     const void *reg = dt_prop(dt, node, "reg", &length);
 
+    if (dt_function(dt, node)) {
+        return bar_at(dt, node, index, base, size, ports);
+    }
     if (reg == NULL || bus < 0 || ports != (dt_prop(dt, node, "bulkhead,io-ports", NULL) != NULL)) {
         return false;
     }

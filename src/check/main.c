@@ -12,7 +12,7 @@
 static const struct rule_set *const rule_sets[] = {
     &layout_rules, &register_rules,  &register_rules_x86, &table_rules,  &memory_rules, &device_rules, &hv_rules,
     &cpu_rules,    &pool_rules,      &channel_rules,      &health_rules, &interrupt_rules, &bitmap_rules, &fact_rules,
-    &pc_rules,     &image_rules,     &guest_tree_rules,   &boot_rules,
+    &pc_rules,     &pci_rules,       &image_rules,     &guest_tree_rules,   &boot_rules,
 };
 
 #define SET_COUNT (sizeof(rule_sets) / sizeof(rule_sets[0]))

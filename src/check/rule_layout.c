@@ -48,6 +48,9 @@ static void each_pc_array(const struct world *world, struct proof *proof,
     if (pc->off_count + pc->reset_count != 0) {
         prove(world, proof, pc->off, (pc->off_count + pc->reset_count) * sizeof(pc->off[0]), "port writes");
     }
+    if (pc->function_count != 0) {
+        prove(world, proof, pc->functions, pc->function_count * sizeof(pc->functions[0]), "PCI functions");
+    }
     for (uint32_t i = 0; i < world->part_count; i++) {
         prove(world, proof, world->parts[i].raw.pc.io_bitmap, io_bitmap_size(world), "a bitmap of I/O ports");
         prove(world, proof, world->parts[i].raw.pc.msr_bitmap, msr_bitmap_size(world), "a bitmap of MSRs");

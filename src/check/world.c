@@ -60,7 +60,7 @@ static bool read_header(struct world *world, struct proof *proof)
 static bool pc_sane(const struct layout_pc *pc)
 {
     return pc->cpuid_basic <= MAX_LEAVES && pc->cpuid_hypervisor <= MAX_LEAVES && pc->cpuid_extended <= MAX_LEAVES &&
-           pc->msr_count <= MAX_MSRS && pc->off_count <= MAX_OUTS && pc->reset_count <= MAX_OUTS &&
+           pc->function_count <= LAYOUT_MAX_FUNCTIONS && pc->msr_count <= MAX_MSRS && pc->off_count <= MAX_OUTS && pc->reset_count <= MAX_OUTS &&
            pc->ioapic_lines <= 64;
 }
 
@@ -245,6 +245,9 @@ static bool read_pc(struct world *world, struct proof *proof)
     world->outs = pc->off_count + pc->reset_count != 0 ? copy_array(world, proof, pc->off, pc->off_count + pc->reset_count,
                                                                     sizeof(world->outs[0]), "port writes")
                                                        : alloc(0);
+    world->functions = pc->function_count != 0 ? copy_array(world, proof, pc->functions, pc->function_count,
+                                                            sizeof(world->functions[0]), "PCI functions")
+                                               : alloc(0);
     for (uint32_t i = 0; i < world->part_count; i++) {
         const struct layout_pc_partition *part = &world->parts[i].raw.pc;
 
@@ -254,7 +257,7 @@ static bool read_pc(struct world *world, struct proof *proof)
             return false;
         }
     }
-    return world->cpuid != NULL && world->msrs != NULL && world->outs != NULL;
+    return world->cpuid != NULL && world->msrs != NULL && world->outs != NULL && world->functions != NULL;
 }
 
 static void read_hv_memory(struct world *world)

@@ -27,7 +27,7 @@ HERE_CHANNELS_X86 = REPO / "tests/check/fixture_channels_x86"
 OUT = REPO / "build/test/check"
 VENDORS = ("svm", "vmx")
 FEATURES = "".join(f"CONFIG_{name}=y\n" for name in ("POOLS", "ARINC653", "WATCHDOG", "MONITOR", "CHANNELS"))    # of the fixtures for ARM64
-SETTINGS = {"": FEATURES, "svm": "CONFIG_X86=y\n" + FEATURES, "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\n" + FEATURES}
+SETTINGS = {"": FEATURES, "svm": "CONFIG_X86=y\nCONFIG_PCI=y\n" + FEATURES, "vmx": "CONFIG_X86=y\nCONFIG_VMX=y\nCONFIG_PCI=y\n" + FEATURES}
 CROSS = {"arm64": os.environ.get("CROSS_COMPILE", "aarch64-linux-gnu-"), "x86": "x86_64-linux-gnu-"}
 WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wundef "
             "-Wwrite-strings -Werror").split()

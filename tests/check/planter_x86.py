@@ -27,10 +27,12 @@ PcVcpu = of_x86("PcVcpu", Vcpu, {"mpidr": "apic_id"})
 Pc = structure("Pc", ("ioapic", U64), ("ioapic_lines", U32), ("pit_line", U32), ("tsc_hz", U64), ("trampoline", U64), ("cpuid", U64),
                ("msrs", U64), ("off", U64), ("cpuid_basic", U32), ("cpuid_hypervisor", U32), ("cpuid_extended", U32),
                ("msr_count", U32), ("off_count", U32), ("reset_count", U32), ("pm_timer", U32), ("vendor", U32),
-               ("reserved", U32 * 10))
+               ("functions", U64), ("function_count", U32), ("reserved", U32 * 7))
 PcLayout = of_x86("PcLayout", Layout, {"el2_ttbr": "host_cr3"}, "gic", (("pc", Pc),))
 Cpuid = structure("Cpuid", ("keep", U32 * 4), ("set", U32 * 4))
 Msr = structure("Msr", ("first", U32), ("last", U32), ("read", U32), ("write", U32), ("value", U64))
+Function = structure("Function", ("name", U64), ("partition", U16), ("address", U16), ("id", U32), ("command", U32), ("interrupt", U32),
+                     ("bar", U32 * 6), ("sizes", U32 * 6))
 Out = structure("Out", ("port", U16), ("width", U16), ("value", U32))
 assert ctypes.sizeof(Pc) == 128
 assert (ctypes.sizeof(PcPartition), ctypes.sizeof(PcLayout)) == (ctypes.sizeof(Partition), ctypes.sizeof(Layout))
@@ -104,6 +106,9 @@ class PcImage(Image):
 
     def out(self, index: int) -> Any:
         return self.view(Out, self.layout.pc.off, index)
+
+    def function(self, index: int) -> Any:
+        return self.view(Function, self.layout.pc.functions, index)
 
     # The boot block
 

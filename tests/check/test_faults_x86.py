@@ -1044,6 +1044,139 @@ def dsdt_with_anothers_line(image: PcImage) -> None:
     image.edit_table("beta", b"DSDT", resource(image, b"\x89\x06\x00") + 5, b"\x11")
 
 
+# ---------------------------------------------------------------- PCI functions: alpha has can@3,0, beta arinc@4,0
+
+CAN, ARINC = 0, 1
+WINDOW = 0xc0000000
+
+
+@fault("layout-readable", says="out of bounds")
+def absurd_function_count(image: PcImage) -> None:
+    image.layout.pc.function_count = 33
+
+
+@fault("layout-read-only", "layout-checksum", says="PCI functions at")
+def functions_in_writable_data(image: PcImage) -> None:
+    pc, room = image.layout.pc, image.symbols["writable"]
+    image.put(room, image.bytes_at(pc.functions, 72 * pc.function_count))
+    pc.functions = room
+
+
+@fault("pci-functions", "pci-windows", says="/pcie@b0000000/can@3,0 is listed as beta's")
+def function_of_another(image: PcImage) -> None:
+    image.function(CAN).partition = 1
+
+
+@fault("pci-functions", says="its configuration address is 0x10 in the layout, 0x18")
+def another_function(image: PcImage) -> None:
+    image.function(CAN).address = 0x10
+
+
+@fault("pci-functions", says="its ID")
+def another_card(image: PcImage) -> None:
+    image.function(ARINC).id ^= 1
+
+
+@fault("pci-functions", says="its interrupt is 0x113 in the layout, 0x110")
+def function_with_anothers_line(image: PcImage) -> None:
+    image.function(CAN).interrupt = 0x113
+
+
+@fault("pci-functions", says="BAR 0 is 0x8000000 in the layout")
+def bar_in_ram(image: PcImage) -> None:
+    image.function(CAN).bar[0] = 0x8000000
+
+
+@fault("pci-functions", says="BAR 3 is 0x0 in the layout, 0x8")
+def upper_half_lost(image: PcImage) -> None:
+    image.function(ARINC).bar[3] = 0
+
+
+@fault("pci-functions", says="the size of BAR 1")
+def smaller_than_it_is(image: PcImage) -> None:
+    image.function(CAN).sizes[1] |= 0x20
+
+
+@fault("pci-functions", says="a BAR that it has not")
+def one_more_bar(image: PcImage) -> None:
+    image.function(CAN).bar[2] = 0xc0800000
+
+
+@fault("pci-functions", says="is 0 times in the table")
+def function_missing(image: PcImage) -> None:
+    image.layout.pc.function_count = 1
+
+
+@fault("pci-functions", "pci-windows", "pci-no-master", says="none of the devicetree's")
+def function_without_a_node(image: PcImage) -> None:
+    image.function(ARINC).name += 1
+
+
+@fault("pci-functions", says="0x18 is twice in the table")
+def one_address_twice(image: PcImage) -> None:
+    image.function(ARINC).address = 0x18
+
+
+@fault("pci-no-master", says="makes it bus master")
+def bus_master(image: PcImage) -> None:
+    image.function(CAN).command |= 4
+
+
+@fault("pci-no-master", says="decodes 0x2, it has BARs for 0x3")
+def ports_not_decoded(image: PcImage) -> None:
+    image.function(CAN).command = 2
+
+
+@fault("pci-config", "device-foreign", says="configuration space of /pcie@b0000000")
+def configuration_space_mapped(image: PcImage) -> None:
+    image.nested("alpha").map(0xb0000000, 0xb0000000, image.device_bits)
+
+
+@fault("device-reached", says="does not reach /pcie@b0000000/can@3,0")
+def bar_not_mapped(image: PcImage) -> None:
+    image.nested("alpha").change(WINDOW, clear=ALL)
+
+
+@fault("device-foreign", says="/pcie@b0000000/arinc@4,0")
+def bar_of_another(image: PcImage) -> None:
+    image.nested("alpha").map(SPARE, 0x800000000, image.device_bits)
+
+
+@fault("ports-own", "ports-kept", says="I/O port 0xcfc")
+def configuration_ports_open(image: PcImage) -> None:
+    image.port("alpha", 0xcfc, True)
+
+
+@fault("ports-own", "ports-kept", says="0xd000")
+def bar_for_ports_open_to_another(image: PcImage) -> None:
+    image.port("beta", 0xd000, True)
+
+
+def window(image: PcImage) -> int:
+    """Offset in alpha's DSDT of its host bridge's window of memory."""
+    place = image.table("alpha", b"DSDT")
+    length = struct.unpack("<I", image.bytes_at(place + 4, 4))[0]
+    return image.bytes_at(place, length).rindex(b"\x8a\x2b\x00")
+
+
+@fault("pci-windows", says="has no window for the BAR of /pcie@b0000000/can@3,0")
+def window_elsewhere(image: PcImage) -> None:
+    image.edit_table("alpha", b"DSDT", window(image) + 14, struct.pack("<QQ", WINDOW + 0x4000, WINDOW + 0x7fff))
+
+
+@fault("acpi-readable", says="ends and its length disagree")
+def window_with_another_length(image: PcImage) -> None:
+    image.edit_table("alpha", b"DSDT", window(image) + 22, struct.pack("<Q", WINDOW + 0x7fff))
+
+
+@fault("acpi-interrupts", says="names lines 0x80000")
+def route_to_anothers_line(image: PcImage) -> None:
+    place = image.table("alpha", b"DSDT")
+    length = struct.unpack("<I", image.bytes_at(place + 4, 4))[0]
+    route = image.bytes_at(place, length).rindex(b"\x0c\xff\xff\x03\x00\x00\x00\x0a\x10")
+    image.edit_table("alpha", b"DSDT", route + 8, b"\x13")
+
+
 # ---------------------------------------------------------------- the tests
 
 def test_the_good_image_passes(pc: Checker) -> None:

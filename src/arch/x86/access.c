@@ -8,6 +8,7 @@
 #include "exits.h"
 #include "insn.h"
 #include "ioapic.h"
+#include "pci.h"
 #include "vmm.h"
 #include "x86.h"
 
@@ -140,12 +141,16 @@ static void report_port(const struct layout_partition *config, uint16_t port)
 static uint32_t port_in(struct cpu *cpu, uint16_t port, uint32_t size)
 {
     const struct layout_vuart *vuart = &cpu->vcpu.config->vuart;
+    uint32_t value;
 
     if (vuart->intid != 0 && port - vuart->base.raw < VUART_PORTS && size == 1u) {
         return (uint32_t)vuart_read(partition_index(cpu->vcpu.config), port - vuart->base.raw);
     }
     if (port == PORT_RESET || port == PORT_SLEEP_CONTROL || port == PORT_SLEEP_STATUS) {
         return 0;
+    }
+    if (HV_PCI && pci_in(cpu->vcpu.config, port, size, &value)) {
+        return value;
     }
     report_port(cpu->vcpu.config, port);
     return UINT32_MAX;
@@ -165,7 +170,7 @@ static void port_out(struct cpu *cpu, uint16_t port, uint32_t size, uint32_t val
         if ((value & SLEEP_ENABLE) != 0 && (value >> 2 & 7u) == SLEEP_TYPE_S5) {
             partition_request(config, REQUEST_OFF);
         }
-    } else if (port != PORT_SLEEP_STATUS) {
+    } else if (port != PORT_SLEEP_STATUS && !(HV_PCI && pci_out(config, port, size, value))) {
         report_port(cpu->vcpu.config, port);
     }
 }

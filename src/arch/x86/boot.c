@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "init.h"
 #include "ioapic.h"
+#include "pci.h"
 #include "pool.h"
 #include "vmm.h"
 #include "x86.h"
@@ -232,6 +233,9 @@ void boot_first_core(uint32_t cpu)
     clock_init();
     apic_on();
     ioapic_init();
+    if (HV_PCI) {
+        pci_init();
+    }
     if (cpu < layout.cpu_count) {
         core_init(cpu);
     }

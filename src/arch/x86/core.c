@@ -7,6 +7,7 @@
 #include "apic.h"
 #include "exits.h"
 #include "ioapic.h"
+#include "pci.h"
 #include "pool.h"
 #include "state.h"
 #include "vmm.h"
@@ -42,6 +43,9 @@ void arch_partition_reset(const struct layout_partition *config)
 {
     ioapic_reset(config);
     ports_reset(config);
+    if (HV_PCI) {
+        pci_reset(config);
+    }
 }
 
 void arch_vcpu_reset(struct vcpu *vcpu)

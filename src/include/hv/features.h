@@ -21,6 +21,12 @@
 #define HV_CHANNELS  0
 #endif
 
+#ifdef CONFIG_PCI
+#define HV_PCI  1
+#else
+#define HV_PCI  0
+#endif
+
 #ifdef CONFIG_HEALTH
 #define HV_HEALTH  1
 #else

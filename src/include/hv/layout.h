@@ -28,6 +28,8 @@
 #define LAYOUT_MAX_RESTARTS   16u   /* restart_limit of one partition */
 #define LAYOUT_SPI_WORDS      32u   /* INTID 0..1023, one bit each */
 #define LAYOUT_NO_PARTITION   0xffffu
+#define LAYOUT_MAX_FUNCTIONS  32u   /* x86: PCI functions that partitions own */
+#define LAYOUT_BARS           6u
 #define LAYOUT_APIC_WORDS     8u    /* x86: APIC IDs 0..511, one bit each */
 #define LAYOUT_PORTS          (UINT64_C(1) << 63)  /* x86: I/O port n as an address of layout.devices */
 
@@ -287,6 +289,22 @@ struct layout_out {
 };
 _Static_assert(sizeof(struct layout_out) == 8, "layout ABI");
 
+/*
+ * x86: a PCI function that a partition owns. The hypervisor gives its BARs the board's values and never makes it bus
+ * master; the guest reads values and sizes, and can change neither.
+ */
+struct layout_function {
+    const char *name;        /* devicetree path */
+    uint16_t partition;      /* index into layout.partitions */
+    uint16_t address;        /* bus 15:8, device 7:3, function 2:0 */
+    uint32_t id;             /* vendor 15:0, device 31:16 */
+    uint32_t command;        /* what it decodes: bit 0 I/O ports, bit 1 memory */
+    uint32_t interrupt;      /* what it reads at 0x3c: line of the I/O APIC 7:0, pin 15:8 (1: INTA); 0: none */
+    uint32_t bar[LAYOUT_BARS];   /* values with their low bits, upper halves in the next; 0: there is none */
+    uint32_t sizes[LAYOUT_BARS]; /* what they read after all ones have been written; 0: there is none */
+};
+_Static_assert(sizeof(struct layout_function) == 72, "layout ABI");
+
 /* x86: the board beside its cores, memory and devices. */
 struct layout_pc {
     pa_t     ioapic;            /* registers of the one I/O APIC, 0: none; guests see it at the same address */
@@ -302,7 +320,9 @@ struct layout_pc {
     uint32_t off_count, reset_count;
     uint32_t pm_timer;          /* its I/O port (ACPI 6.5 4.8.3.3), 24 bits at 3.579545 MHz; 0: none */
     uint32_t vendor;            /* enum layout_vendor: whose format the tables have */
-    uint32_t reserved[10];
+    const struct layout_function *functions;
+    uint32_t function_count;
+    uint32_t reserved[7];
 };
 #define LAYOUT_NO_LINE  0xffu
 _Static_assert(sizeof(struct layout_pc) == 128, "layout ABI");
