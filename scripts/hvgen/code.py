@@ -92,8 +92,8 @@ def check_functions(board: Hardware, system: System, chosen: Code) -> list[Diagn
     """A PCI function that is given away is emulated."""
     if chosen.arch is None or built_in("PCI", chosen.settings):
         return []
-    return [Diagnostic("KCONFIG-FEATURE", spec.span, f"'{device.path}' is a PCI function, which needs code that is not built in: CONFIG_PCI",
-                       fix="add 'CONFIG_PCI=y' to the configuration's defconfig")
+    return [Diagnostic("KCONFIG-FEATURE", spec.span, f"'{device.path}' is a PCI function, which needs code that is not built in: "
+                       "CONFIG_PCI", fix="add 'CONFIG_PCI=y' to the configuration's defconfig")
             for part in system.partitions for spec in part.devices
             if (device := board_device(board, spec.name)) is not None and device.function is not None]
 

@@ -156,8 +156,8 @@ def _function_dma(case: Case, given: Given) -> Iterator[Diagnostic]:
     """It is given with bus mastering held off: what its registers are told about memory has no effect."""
     device = given.device
     if given.spec.dma:
-        yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}' is a PCI function: on x86 this version drives no IOMMU, so functions "
-                         "are given with bus mastering held off, and 'dma:' cannot lift that",
+        yield Diagnostic("NOT-YET", given.spec.span, f"'{device.path}' is a PCI function: on x86 this version drives no IOMMU, so "
+                         "functions are given with bus mastering held off, and 'dma:' cannot lift that",
                          fix="leave 'dma:' out if the card is of use without DMA, else leave the device out")
     near = [d for d in case.hardware.devices if d.dma and d.path != device.path and d.path not in _held_off(case)]
     page = next((d for d in near if not d.path.startswith(f"{device.path}/") and given.touches(d.regs)), None)

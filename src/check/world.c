@@ -60,7 +60,8 @@ static bool read_header(struct world *world, struct proof *proof)
 static bool pc_sane(const struct layout_pc *pc)
 {
     return pc->cpuid_basic <= MAX_LEAVES && pc->cpuid_hypervisor <= MAX_LEAVES && pc->cpuid_extended <= MAX_LEAVES &&
-           pc->function_count <= LAYOUT_MAX_FUNCTIONS && pc->msr_count <= MAX_MSRS && pc->off_count <= MAX_OUTS && pc->reset_count <= MAX_OUTS &&
+           pc->function_count <= LAYOUT_MAX_FUNCTIONS &&
+           pc->msr_count <= MAX_MSRS && pc->off_count <= MAX_OUTS && pc->reset_count <= MAX_OUTS &&
            pc->ioapic_lines <= 64;
 }
 

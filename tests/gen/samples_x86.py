@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal, Optional, Sequence
 
 from samples import GIB, MIB, ROOT  # noqa: F401
-from hvgen.model import (Blob, Channel, ChannelEnd, Cpu, Device, DeviceSpec, Hardware, ImageSpec, Interrupt, IoApic, Mapping,
-                         MemorySpec, Out, Partition, Pc, Plan, PlanChannel, PlanCpu, PlanPartition, Region, Span, System, Uart,
-                         Vuart)
+from hvgen import pci
+from hvgen.model import (Bar, Blob, Channel, ChannelEnd, Cpu, Device, DeviceSpec, Function, Hardware, ImageSpec, Interrupt, IoApic,
+                         Mapping, MemorySpec, Out, Partition, Pc, Plan, PlanChannel, PlanCpu, PlanPartition, Region, Span, System,
+                         Uart, Vuart)
 from hvgen.pc import BOOT_BLOCK, RESET_CODE, RESET_ENTRY
 
 COM1, COM2, RTC = "/serial@3f8", "/serial@2f8", "/rtc@70"
@@ -107,6 +108,26 @@ def with_channels() -> Plan:
 
     return replace(plan(hw, parts), channels=(channel(0, "telemetry", 0x10000, (5, 6)), channel(1, "picture", 0x1000, (0, 0)),
                                               channel(2, "orders", 0x1000, (10, 11))))
+
+
+def card(slot: int, bars: Sequence[Bar], line: int, bus: int = 0, pin: int = 1) -> Device:
+    """A PCI function of its own slot."""
+    found = Function(bus << 8 | slot << 3, 0x11e81234, tuple(bars), pin, False)
+    return Device(f"/pcie@b0000000/card@{bus:x},{slot:x}", (), ("pci1234,11e8",), pci.regions(found, False),
+                  (Interrupt(line, 8),) if pin else (), True, ports=pci.regions(found, True), function=found)
+
+
+def cards(vmm: Literal["svm", "vmx"] = "svm") -> Plan:
+    """Two partitions: one with functions on two buses, one with a function and a serial port."""
+    hw = hardware()
+    many = (card(3, [Bar(0, Region(0xd0000000, 0x4000), False, False, False), Bar(1, Region(0xd000, 0x40), True, False, False)], 17),
+            card(4, [Bar(2, Region(0x800000000, 1 << 32), False, True, True)], 18, pin=3),
+            card(5, [Bar(5, Region(0xe000, 4), True, False, False)], 0, pin=0),
+            card(0, [Bar(0, Region(0xd1000000, 0x1000), False, False, False)], 19, bus=3))
+    hw = replace(hw, devices=tuple(sorted((*hw.devices, *many), key=lambda d: d.path)))
+    one = partition(hw, 0, "one", [0], [ram_mapping(0, 32 * MIB, 16 * MIB)], [many[0].path, many[2].path, many[3].path], vuart=True)
+    two = partition(hw, 1, "two", [1], [ram_mapping(0, 64 * MIB, 16 * MIB)], [many[1].path, COM2])
+    return plan(hw, [one, two], vmm)
 
 
 CORE_C = """

@@ -202,8 +202,26 @@ def test_the_source_compiles_to_the_same_bytes(tmp_path: Path) -> None:
             assert theirs[:9] == ours[:9] and theirs[10:28] == ours[10:28] and theirs[36:] == ours[36:]
 
 
+@needs_iasl
+def test_host_bridges_of_the_dsdt(tmp_path: Path) -> None:
+    """One for each bus; windows are the functions' BARs, and each pin leads to its line."""
+    one, two = (disassembled(Guest(samples.cards(), i).tables()["DSDT"], tmp_path, f"cards{i}") for i in range(2))
+    assert re.findall(r"Device \((\w+)\)", one) == ["COM1", "PC00", "PC03"] and one.count('EisaId ("PNP0A03")') == 2
+    assert re.findall(r"Name \(_BBN, (\w+)\)", one) == ["Zero", "0x03"]
+    words = {kind: [[int(w, 16) for w in re.findall(r"0x([0-9A-F]+), *//", body)] for body in
+                    re.findall(rf"{kind} \((.*?)\)\n", one, re.S)] for kind in ("WordBusNumber", "WordIO", "QWordMemory")}
+    assert [row[1:3] for row in words["WordBusNumber"]] == [[0, 0], [3, 3]]
+    assert [row[1:3] + row[4:5] for row in words["WordIO"]] == [[0xd000, 0xd03f, 0x40], [0xe000, 0xe003, 4]]
+    assert [row[1:3] for row in words["QWordMemory"]] == [[0xd0000000, 0xd0003fff], [0xd1000000, 0xd1000fff]]
+    assert "ResourceProducer" in one and "ResourceConsumer" in one
+    routes = [re.findall(r"0x([0-9A-F]*FFFF),\s+(\w+),\s+Zero,\s+(\w+)", text) for text in (one, two)]
+    assert routes == [[("0003FFFF", "Zero", "0x11"), ("FFFF", "Zero", "0x13")], [("0004FFFF", "0x02", "0x12")]]
+    assert "0x00000008FFFFFFFF" in two
+
+
 def plans_with_devices() -> Iterator[Plan]:
     yield samples.two_partitions()
+    yield samples.cards()
     hw = samples.hardware()
     ram = [samples.ram_mapping(0, 32 * MIB, 16 * MIB)]
     yield samples.plan(hw, [samples.partition(hw, 0, "a", [0], ram)])
@@ -229,13 +247,14 @@ def test_rings_notify_a_device_of_the_channel(tmp_path: Path) -> None:
 
 def test_devices_of_the_dsdt() -> None:
     plans = list(plans_with_devices())
-    found, dropped = guest_acpi.pnp_devices(plans[2].partitions[0])
+    found, dropped = guest_acpi.pnp_devices(plans[3].partitions[0])
     assert [(d.name, d.hid, d.uid, d.what) for d in found] == [
         ("COM1", "PNP0501", 1, "the virtual UART"), ("COM2", "PNP0501", 2, samples.COM2), ("RTC1", "PNP0B00", 1, samples.RTC)]
     assert dropped == ()
-    assert struct.unpack("<H", Guest(plans[2], 0).tables()["FACP"][109:111])[0] == 0x04    # it has an RTC
+    assert struct.unpack("<H", Guest(plans[3], 0).tables()["FACP"][109:111])[0] == 0x04    # it has an RTC
     _, dropped = guest_acpi.pnp_devices(samples.two_partitions().partitions[1])
     assert dropped == ("/flash@fd000000",)
+    assert not any(guest_acpi.pnp_devices(part)[1] for part in samples.cards().partitions)
 
 
 @pytest.mark.parametrize("length,encoded", [(0, b"\x01"), (62, b"\x3f"), (63, b"\x41\x04"), (4093, b"\x4f\xff"),

@@ -96,7 +96,8 @@ def test_compiles_without_a_warning(compiler: list[str], vmm: Literal["svm", "vm
 AT = offsets("layout_partition",
              *(f"layout.{n}" for n in ("device_count", "host_cr3", "console_irq", "cpus", "partitions", "devices", "pc")),
              *(f"layout_partition.{n}" for n in ("name", "nested", "asid", "loader_cr3", "root", "images", "pc")),
-             *(f"layout_pc.{n}" for n in ("ioapic_lines", "trampoline", "cpuid", "msrs", "off", "cpuid_basic")))
+             *(f"layout_pc.{n}" for n in ("ioapic_lines", "trampoline", "cpuid", "msrs", "off", "cpuid_basic", "functions",
+                                        "function_count")))
 
 def test_nested_tables_of_the_elf_map_what_the_plan_says(linked: Linked) -> None:
     memory = linked.memory
@@ -250,3 +251,15 @@ def test_a_layout_without_ioapic_and_outs(tmp_path: Path) -> None:
     assert linked.layout("pc") == 0 and linked.layout("pc", AT["layout_pc.off"]) == 0
     assert struct.unpack("<II", memory.bytes(linked.place("pc") + AT["layout_pc.ioapic_lines"], 8)) == (0, 0xff)
     assert linked.word("console_irq") == 0, "nothing takes input"
+
+
+def test_functions_of_a_layout(tmp_path: Path) -> None:
+    linked = link(tmp_path, samples.cards())
+    memory, pc = linked.memory, linked.place("pc")
+    assert struct.unpack("<I", memory.bytes(pc + AT["layout_pc.function_count"], 4)) == (4,)
+    rows = [struct.unpack("<QHHIII6I6I", memory.bytes(linked.layout("pc", AT["layout_pc.functions"]) + 72 * i, 72)) for i in range(4)]
+    assert memory.bytes(rows[0][0], 24) == b"/pcie@b0000000/card@0,3\0"
+    assert [row[1:6] for row in rows] == [(0, 0x18, 0x11e81234, 3, 0x111), (0, 0x28, 0x11e81234, 1, 0), (0, 0x300, 0x11e81234, 2, 0x113),
+                                          (1, 0x20, 0x11e81234, 2, 0x312)]
+    assert rows[0][6:] == (0xd0000000, 0xd001, 0, 0, 0, 0, 0xffffc000, 0xffffffc1, 0, 0, 0, 0)
+    assert rows[3][6:] == (0, 0, 0xc, 8, 0, 0, 0, 0, 0xc, 0xffffffff, 0, 0)

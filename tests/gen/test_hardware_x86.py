@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -16,10 +17,10 @@ from test_hardware import ROOT, board as arm_board, compile_dts, device, folder,
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from hvgen import hardware, hardware_x86, newboard, place  # noqa: E402
+from hvgen import hardware, hardware_x86, newboard, pci, place  # noqa: E402
 from hvgen.boardfile import BoardFile  # noqa: E402
 from hvgen.diag import Refused, render  # noqa: E402
-from hvgen.model import Hardware, Interrupt, IoApic, Out, Region, Span  # noqa: E402
+from hvgen.model import Bar, Function, Hardware, Interrupt, IoApic, Out, Region, Span  # noqa: E402
 
 MIB, GIB = 1 << 20, 1 << 30
 HEAD = """/dts-v1/;
@@ -109,6 +110,47 @@ def test_pci_functions_are_devices_and_know_their_lines() -> None:
     nic = device(hw, "nic")
     assert (nic.regs, nic.ports, nic.interrupts, nic.dma) == ((), (), (Interrupt(22, 8),), True)
     assert device(hw, "/pcie@e0000000/vga@1,0").dma
+
+
+CARDS = PM_TIMER + """pcie@e0000000 { compatible = "pci-host-ecam-generic"; device_type = "pci"; #address-cells = <3>;
+    #size-cells = <2>; #interrupt-cells = <1>; reg = <0 0xe0000000 0x10000000>;
+    interrupt-map-mask = <0xf800 0 0 7>; interrupt-map = <0x1800 0 0 2 &ioapic 22 8>;
+    can: can@3,2 { compatible = "vendor,can", "pci13fe,c302"; reg = <0x011a00 0 0 0 0>; interrupts = <2>;
+        assigned-addresses = <0x01011a14 0 0xd000 0 0x40>, <0x02011a10 0 0xd0000000 0 0x4000>, <0x43011a18 0x80 0 0x1 0>; };
+    arinc: arinc@4,0 { reg = <0x2000 0 0 0 0>; interrupts-extended = <&ioapic 19 8>; };
+    bridge: pci@5,0 { device_type = "pci"; #address-cells = <3>; #size-cells = <2>; reg = <0x2800 0 0 0 0>;
+        behind: can@0,0 { compatible = "pci13fe,c302"; reg = <0x020000 0 0 0 0>; }; }; };"""
+
+
+def test_functions_have_their_bars() -> None:
+    hw = board(CARDS)
+    can = device(hw, "can")
+    assert can.function == Function(0x11a, 0xc30213fe, (
+        Bar(0, Region(0xd0000000, 0x4000), False, False, False), Bar(1, Region(0xd000, 0x40), True, False, False),
+        Bar(2, Region(0x80 << 32, 1 << 32), False, True, True)), 2, False)
+    assert can.regs == (Region(0xd0000000, 0x4000), Region(0x80 << 32, 1 << 32)) and can.ports == (Region(0xd000, 0x40),)
+    assert can.interrupts == (Interrupt(22, 8),)
+    assert device(hw, "arinc").function == Function(0x20, 0, (), 1, False) and device(hw, "arinc").interrupts == (Interrupt(19, 8),)
+    assert (found := device(hw, "bridge").function) and found.bridge
+    assert (found := device(hw, "behind").function) and found.address == 0x200
+    assert device(hw, "/pcie@e0000000").function is None
+
+
+def test_registers_of_a_function() -> None:
+    found = device(board(CARDS), "can").function
+    assert found is not None
+    assert pci.registers(found, False) == [0xd0000000, 0xd001, 0xc, 0x80, 0, 0]
+    assert pci.registers(found, True) == [0xffffc000, 0xffffffc1, 0xc, 0xffffffff, 0, 0]
+    assert pci.command(found) == 3 and pci.command(replace(found, bars=found.bars[:1])) == 2
+
+
+def test_functions_of_other_boards_stay_as_they_are() -> None:
+    """On ARM64 no BAR is looked at: what is behind a PCI host there is the host's."""
+    hw = arm_board("""pcie@10000000 { compatible = "pci-host-ecam-generic"; device_type = "pci"; #address-cells = <3>; #size-cells = <2>;
+        reg = <0 0x10000000 0 0x1000000>;
+        nic: nic@1,0 { reg = <0x800 0 0 0 0>; assigned-addresses = <0x02000810 0 0x20000000 0 0x1000>; }; };""")
+    nic = next((d for d in hw.devices if d.path.endswith("nic@1,0")), None)
+    assert nic is None or (nic.regs, nic.function) == ((), None)
 
 
 def test_the_console_is_set_up_within_the_four_writes_of_a_layout() -> None:
@@ -284,12 +326,12 @@ def test_only_these_are_known_to_do_no_dma(name: str) -> None:
     assert harmless == {"/rtc@70", "/serial@2f8", "/serial@3f8"}
 
 
-def monitor(name: str, command: str) -> str:
+def monitor(name: str, command: str, *more: str) -> str:
     """What QEMU's monitor says about the machine of a board folder."""
     words = shlex.split((ROOT / "boards" / name / "qemu.args").read_text(), comments=True)
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is not installed")
-    done = subprocess.run(["timeout", "30", *words, "-display", "none", "-serial", "null", "-serial", "null", "-monitor", "stdio"],
+    done = subprocess.run(["timeout", "30", *words, *more, "-display", "none", "-serial", "null", "-serial", "null", "-monitor", "stdio"],
                           input=f"{command}\nquit\n", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.replace("\r", "")
@@ -308,7 +350,7 @@ def test_the_boards_have_the_ram_that_qemu_gives(name: str) -> None:
 def test_the_board_has_the_functions_and_ports_of_qemu() -> None:
     hw = hardware.load_board("qemu-q35", str(ROOT))
     said = re.findall(r"Bus +0, device +(\d+), function (\d+):\n +[^:]*: PCI device ([0-9a-f]{4}):([0-9a-f]{4})",
-                      monitor("qemu-q35", "info pci"))
+                      monitor("qemu-q35", "info pci", "-device", "edu,addr=3", "-device", "pci-serial,addr=4"))
     assert {(f"{int(d):x},{f}", f"pci{v},{i}") for d, f, v, i in said if (d, f) != ("0", "0")} == {
         (d.path.rsplit("@", 1)[1], d.compatible[0]) for d in hw.devices if d.path.startswith("/pcie@b0000000/")}
     ranges = re.findall(r"^ +([0-9a-f]{16})-([0-9a-f]{16}) \(prio 0, i/o\): (?:serial|pit|rtc|pic|dma-chan|apm-io|fwcfg)$",
