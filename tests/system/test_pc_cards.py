@@ -24,10 +24,10 @@ def with_cards(image, where):
 
 def looks_right(one, part, function, size, place, line):
     """What every guest says about its function before it uses it; and nothing else is there for it."""
-    one.expect(rf"^{part}\| cards: host bridge 8086:29c0", 30, never="BREACH|FAILED|FAULT")
+    one.expect(rf"^{part}\| cards: host bridge 8086:29c0", 30, never="BREACH|FAILED")
     one.expect(rf"^{part}\| cards: {function}, {size} bytes at {place:#x}, pin 1, line {line}", 10)
     for what in ("capabilities hidden", "another address for its BAR", "another byte for its BAR", "bus master"):
-        one.expect(rf"^{part}\| cards: {what}: held", 10, never="BREACH|FAILED|FAULT")
+        one.expect(rf"^{part}\| cards: {what}: held", 10, never="BREACH|FAILED")
 
 
 def test_cards(build, machine, tmp_path):
@@ -59,5 +59,5 @@ def test_another_board(build, machine):
     """Cards that are not there are missed before any guest runs."""
     image = build.text("pc-cards-missing", f"board: qemu-q35\n\npartitions:" + cards("edu", "[0]", EDU, ""), defconfig=PCI)
     one = machine(qemu(image) + ["-device", "pci-serial,addr=3"])
-    one.expect(rf"this is not the board of the layout: {EDU}, which edu needs, is function 0x18 with ID 0x21b36 here", 30)
+    one.expect(rf"this is not the board of the layout: {EDU}, which edu needs, has ID 0x21b36 here, not 0x11e81234", 30)
     one.absent(r"^edu\|", 1)

@@ -68,8 +68,8 @@ static void check_bar(const struct layout_function *function, uint32_t bar)
     write_config(function->address, REG_BAR + 4u * bar, UINT32_MAX);
     found = read_config(function->address, REG_BAR + 4u * bar);
     if ((found & counts) != (wanted & counts)) {
-        panic("this is not the board of the layout: %s, which %s needs, shows 0x%x for the size of BAR %u, the layout has 0x%x",
-              function->name, layout.partitions[function->partition].name, found, bar, wanted);
+        panic("this is not the board of the layout: %s, which %s needs, shows 0x%lx for the size of BAR %u, not 0x%lx",
+              function->name, layout.partitions[function->partition].name, (uint64_t)found, bar, (uint64_t)wanted);
     }
 }
 
@@ -80,9 +80,8 @@ void pci_init(void)
         uint32_t id = read_config(function->address, REG_ID);
 
         if (id != function->id || (read_config(function->address, REG_HEADER) & HEADER_TYPE & ~MANY_FUNCTIONS) != 0) {
-            panic("this is not the board of the layout: %s, which %s needs, is function 0x%x with ID 0x%x here, or a bridge; "
-                  "the layout has 0x%x", function->name, layout.partitions[function->partition].name,
-                  (uint32_t)function->address, id, function->id);
+            panic("this is not the board of the layout: %s, which %s needs, has ID 0x%lx here, not 0x%lx, or is a bridge",
+                  function->name, layout.partitions[function->partition].name, (uint64_t)id, (uint64_t)function->id);
         }
         write_config(function->address, REG_COMMAND, 0);
         for (uint32_t bar = 0; bar < LAYOUT_BARS; bar++) {
