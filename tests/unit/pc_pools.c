@@ -125,12 +125,24 @@ struct vmcb *vmcb_of_guest(uint32_t core)
     return guest_of(core)->vmcb;
 }
 
+/* The virtual interrupt of the VMCB, if the guest takes it now: 0 if not. */
+uint32_t enters_with(uint32_t core)
+{
+    const struct vmcb *vmcb = vmcb_of_guest(core);
+    bool open = (vmcb->rflags >> 9 & 1u) != 0 && vmcb->interrupt_shadow == 0;
+
+    return (vmcb->interrupt_control & V_IRQ) != 0 && open ? (uint32_t)(vmcb->interrupt_control >> 32) & 0xffu : 0;
+}
+
 /* The CPU has delivered what it was entered with. */
 static void leave(uint32_t core, uint64_t code)
 {
     struct vmcb *vmcb = vmcb_of_guest(core);
 
     assert_true(in_guest(core));
+    if (enters_with(core) != 0) {
+        vmcb->interrupt_control &= ~V_IRQ;
+    }
     vmcb->exit_code = code;
     vmcb->event_injection = vmcb->next_rip = 0;
 }
@@ -144,13 +156,6 @@ enum stop guest_exits(uint32_t core, uint64_t code)
 {
     leave(core, code);
     return core_goes_on(core);
-}
-
-uint32_t enters_with(uint32_t core)
-{
-    uint64_t event = vmcb_of_guest(core)->event_injection;
-
-    return (event >> 31 & 1u) != 0 && (event >> 8 & 7u) == 0 ? event & 0xffu : 0;
 }
 
 static void spins(void)

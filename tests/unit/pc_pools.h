@@ -10,6 +10,7 @@
 #define GUEST_CPUID        0x72u
 #define GUEST_HALTS        0x78u
 #define GUEST_MSR          0x7cu
+#define V_IRQ              (UINT64_C(1) << 8)  /* of vmcb.interrupt_control */
 
 /* The vcpu that a core has, and its VMCB. */
 struct cpu *guest_of(uint32_t core);

@@ -273,17 +273,26 @@ static void what_it_cannot_take_yet_waits(void **state)
     vmcb->rflags &= ~RFLAGS_IF;
     assert_true(wrmsr_of(X2(0x3f), 0x41));
     assert_int_equal(enters_with(FIRST), 0);
-    assert_true((vmcb->interrupt_control >> 8 & 1u) != 0);  /* V_IRQ: an exit as soon as it can */
-    assert_true((vmcb->intercept_1 >> 4 & 1u) != 0);
-    vmcb->rflags |= RFLAGS_IF;
+    assert_true((vmcb->interrupt_control & V_IRQ) != 0);  /* as soon as it can, without an exit */
+    assert_true((vmcb->intercept_1 >> 4 & 1u) == 0);
     vmcb->interrupt_shadow = 1;
-    exits(0x64, 0);
+    vmcb->rflags |= RFLAGS_IF;
+    assert_true(wrmsr_of(X2(0x3f), 0x32));               /* less urgent */
     assert_int_equal(enters_with(FIRST), 0);
     vmcb->interrupt_shadow = 0;
-    exits(0x64, 0);                                      /* the window */
     assert_int_equal(enters_with(FIRST), 0x41);
-    assert_true((vmcb->interrupt_control >> 8 & 1u) == 0);
-    assert_true((vmcb->intercept_1 >> 4 & 1u) == 0);
+    vmcb->rflags &= ~RFLAGS_IF;
+    assert_true(wrmsr_of(X2(0x3f), 0x52));               /* more urgent: it comes first, and 0x41 is not lost */
+    vmcb->rflags |= RFLAGS_IF;
+    assert_int_equal(enters_with(FIRST), 0x52);
+    assert_int_equal(reads(X2(0x10) + 2), 1u << 18);     /* in service, once the guest has taken it */
+    assert_true(wrmsr_of(EOI, 0));
+    assert_int_equal(enters_with(FIRST), 0x41);
+    assert_true(wrmsr_of(EOI, 0));
+    assert_int_equal(enters_with(FIRST), 0x32);
+    assert_true(wrmsr_of(EOI, 0));
+    assert_int_equal(enters_with(FIRST), 0);
+    assert_true((vmcb->interrupt_control & V_IRQ) == 0);
 }
 
 static void the_priority_is_cr8s(void **state)

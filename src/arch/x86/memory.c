@@ -22,6 +22,7 @@ uint64_t arch_sum(const uint64_t *start, const uint64_t *end)
     uint64_t a0 = 0, a1 = 0, b0 = 0, b1 = 0;
 
     for (; start < end; start += 16) {
+#pragma GCC unroll 8
         for (uint32_t i = 0; i < 16; i += 2) {
             a0 += start[i];
             a1 += start[i + 1u];

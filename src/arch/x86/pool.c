@@ -393,14 +393,8 @@ void pool_leave(struct cpu *cpu)
     arm(cpu->home, vapic->timer_at);
     vmm_limit(cpu->home->armed_at);
     vector = vapic_next(vapic);
-    if (vector == 0) {
-        return;
-    }
-    if (vmm_interruptible(cpu)) {
+    if (vector != 0 && vmm_interrupt(cpu, vector)) {
         vapic_take(vapic, vector);
-        vmm_interrupt(cpu, vector);
-    } else {
-        vmm_ask_window(cpu);
     }
 }
 

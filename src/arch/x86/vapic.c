@@ -115,6 +115,12 @@ void vapic_take(struct vapic *vapic, uint32_t vector)
     set_bit(vapic->in_service, vector);
 }
 
+void vapic_give_back(struct vapic *vapic, uint32_t vector)
+{
+    clear_bit(vapic->in_service, vector);
+    set_bit(vapic->requested, vector);
+}
+
 uint32_t vapic_end(struct vapic *vapic)
 {
     uint32_t vector = highest(vapic->in_service);

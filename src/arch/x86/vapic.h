@@ -38,6 +38,9 @@ uint32_t vapic_next(const struct vapic *vapic);
 /* It is being taken: from request to service. */
 void vapic_take(struct vapic *vapic, uint32_t vector);
 
+/* It was not taken after all. */
+void vapic_give_back(struct vapic *vapic, uint32_t vector);
+
 /* The timer, as far as it has run out by `now`. */
 void vapic_tick(struct vapic *vapic, uint64_t now);
 

@@ -63,12 +63,11 @@ void vmm_share_reset(struct cpu *cpu);
 void vmm_switch_out(struct cpu *cpu);
 void vmm_switch_in(struct cpu *cpu, bool flush);
 
-/* The guest can take an interrupt at once, and does; else an exit is asked for as soon as it can. */
-bool vmm_interruptible(const struct cpu *cpu);
 bool vmm_interrupts_on(const struct cpu *cpu);
 void vmm_end_shadow(struct cpu *cpu);
-void vmm_interrupt(struct cpu *cpu, uint32_t vector);
-void vmm_ask_window(struct cpu *cpu);
+
+/* Gives the guest an interrupt. False: it cannot take it yet, and there is an exit as soon as it can. */
+bool vmm_interrupt(struct cpu *cpu, uint32_t vector);
 
 /* What CR8 reads. */
 void vmm_set_priority(struct cpu *cpu, uint32_t priority);

@@ -10,7 +10,6 @@
 
 /* Intercepts beside those of every guest (APM 2, table B-1). */
 #define INTERCEPT_INTR    (1u << 0)
-#define INTERCEPT_VINTR   (1u << 4)
 #define INTERCEPT_HLT     (1u << 24)
 #define INTERCEPT_XSETBV  (1u << 13)  /* of the second word */
 #define INTERCEPT_CR8     (1u << 24)  /* writes */
@@ -18,7 +17,6 @@
 /* Exit codes (APM 2, appendix C). */
 #define EXIT_CR8     0x18u
 #define EXIT_INTR    0x60u
-#define EXIT_VINTR   0x64u
 #define EXIT_HLT     0x78u
 #define EXIT_XSETBV  0x8du
 
@@ -28,6 +26,7 @@
 #define V_PRIORITY   (UINT64_C(15) << 16)
 #define V_IGNORE_TPR (UINT64_C(1) << 20)
 #define V_MASKING    (UINT64_C(1) << 24)
+#define V_VECTOR_SHIFT  32u
 
 #define SHADOW       UINT64_C(1)     /* of vmcb.interrupt_shadow: behind STI or MOV SS */
 #define RFLAGS_IF    (UINT64_C(1) << 9)
@@ -82,36 +81,31 @@ bool vmm_interrupts_on(const struct cpu *cpu)
     return (((const struct vmcb *)cpu->vmcb)->rflags & RFLAGS_IF) != 0;
 }
 
-bool vmm_interruptible(const struct cpu *cpu)
-{
-    const struct vmcb *vmcb = cpu->vmcb;
-
-    return vmm_interrupts_on(cpu) && (vmcb->interrupt_shadow & SHADOW) == 0 && (vmcb->event_injection & EVENT_VALID) == 0;
-}
-
 void vmm_end_shadow(struct cpu *cpu)
 {
     ((struct vmcb *)cpu->vmcb)->interrupt_shadow &= ~SHADOW;
 }
 
-void vmm_interrupt(struct cpu *cpu, uint32_t vector)
-{
-    ((struct vmcb *)cpu->vmcb)->event_injection = EVENT_VALID | vector;
-}
-
-/* A virtual interrupt, which is never delivered: the exit comes when it would be. */
-void vmm_ask_window(struct cpu *cpu)
+/*
+ * As a virtual interrupt: the guest takes it once its IF and shadow allow it, with no further exit. Not as an injected
+ * event: QEMU's emulation (target/i386, 10.0) may deliver such a one twice, with IF off.
+ */
+bool vmm_interrupt(struct cpu *cpu, uint32_t vector)
 {
     struct vmcb *vmcb = cpu->vmcb;
 
-    vmcb->interrupt_control |= V_IRQ | V_PRIORITY | V_IGNORE_TPR;
-    vmcb->intercept_1 |= INTERCEPT_VINTR;
+    vmcb->interrupt_control = (vmcb->interrupt_control & (V_TPR | V_MASKING)) | V_IRQ | V_PRIORITY | V_IGNORE_TPR |
+                              (uint64_t)vector << V_VECTOR_SHIFT;
+    return true;
 }
 
-static void close_window(struct vmcb *vmcb)
+/* What the guest has not taken waits again: the next entry may be for another, or for another vector first. */
+static void take_back(struct cpu *cpu, struct vmcb *vmcb)
 {
-    vmcb->interrupt_control &= ~(V_IRQ | V_PRIORITY | V_IGNORE_TPR);
-    vmcb->intercept_1 &= ~INTERCEPT_VINTR;
+    if ((vmcb->interrupt_control & V_IRQ) != 0) {
+        vapic_give_back(&cpu->shared->vapic, (uint32_t)(vmcb->interrupt_control >> V_VECTOR_SHIFT) & 0xffu);
+        vmcb->interrupt_control &= ~V_IRQ;
+    }
 }
 
 void vmm_set_priority(struct cpu *cpu, uint32_t priority)
@@ -168,9 +162,6 @@ static void exit_xsetbv(struct cpu *cpu)
 static __attribute__((noinline)) void exit_other(struct cpu *cpu, struct vmcb *vmcb)
 {
     switch (vmcb->exit_code) {
-    case EXIT_VINTR:
-        close_window(vmcb);
-        break;
     case EXIT_HLT:
         pool_halt(cpu);
         break;
@@ -200,6 +191,7 @@ void svm_pool_exit(struct cpu *cpu)
     struct vmcb *vmcb = cpu->vmcb;
 
     svm_begin_exit(vmcb);
+    take_back(cpu, vmcb);
     if (vmcb->exit_code == EXIT_INTR) {
         vmm_pool_take();
     } else {

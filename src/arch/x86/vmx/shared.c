@@ -112,7 +112,7 @@ bool vmm_interrupts_on(const struct cpu *cpu)
     return (vmcs_read(VMCS_RFLAGS) & RFLAGS_IF) != 0;
 }
 
-bool vmm_interruptible(const struct cpu *cpu)
+static bool interruptible(const struct cpu *cpu)
 {
     return vmm_interrupts_on(cpu) && (vmcs_read(VMCS_INTERRUPTIBILITY) & BLOCKED_ONE_INSTRUCTION) == 0 &&
            (vmcs_read(VMCS_ENTRY_EVENT) & EVENT_VALID) == 0;
@@ -123,16 +123,14 @@ void vmm_end_shadow(struct cpu *cpu)
     (void)cpu;  /* vmm_skip() has */
 }
 
-void vmm_interrupt(struct cpu *cpu, uint32_t vector)
+bool vmm_interrupt(struct cpu *cpu, uint32_t vector)
 {
-    (void)cpu;
-    vmx_deliver(EVENT_VALID | vector, 0);
-}
-
-void vmm_ask_window(struct cpu *cpu)
-{
-    (void)cpu;
+    if (interruptible(cpu)) {
+        vmx_deliver(EVENT_VALID | vector, 0);
+        return true;
+    }
     vmcs_write(VMCS_PROCESSOR, vmcs_read(VMCS_PROCESSOR) | PROCESSOR_WINDOW);
+    return false;
 }
 
 void vmm_set_priority(struct cpu *cpu, uint32_t priority)
