@@ -2,6 +2,7 @@
 """Fixtures of the system tests: images built once per session, and machines whose log is kept on failure."""
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import subprocess
@@ -25,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes long, so it belongs to `make test-long`")
+    config.addinivalue_line("markers", "alone: keeps time so closely that no other test may run beside it")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -85,12 +87,15 @@ class Builder:
 
 
 def make(*arguments: str) -> str:
-    """Run make; on a failure the test shows all that it said."""
+    """Run make, never two at a time: tests that run beside each other share images. On a failure the test shows all that it said."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
-    done = subprocess.run(["make", "-C", str(REPO), "--no-print-directory", f"HOST_O={REPO / 'build/host'}",
-                           *shlex.split(os.environ.get("TEST_MAKE", "")), *arguments],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
-                          env=environment)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with open(BUILD / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "-C", str(REPO), "--no-print-directory", f"HOST_O={REPO / 'build/host'}",
+                               *shlex.split(os.environ.get("TEST_MAKE", "")), *arguments],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False,
+                              env=environment)
     if done.returncode != 0:
         pytest.fail(f"make {' '.join(arguments)} failed:\n{done.stdout[-6000:]}", pytrace=False)
     return done.stdout

@@ -51,7 +51,8 @@ def test_guarantees_of_the_payloads(build, machine, tmp_path):
     assert found["camera"][0] > 20 and found["radio"][0] > 40 and found["mapper"][1] > 10, done.stdout
 
 
-def test_smoke():
+def test_smoke(build):
+    build.folder("configs/drone")
     done = subprocess.run(["make", "-C", str(REPO), "CONFIG=configs/drone", f"O={REPO}/build/test-system/drone", "smoke",
                            f"HOST_O={REPO / 'build/host'}"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
                           timeout=400)

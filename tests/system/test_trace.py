@@ -77,8 +77,9 @@ pools:
     assert all(busy[name][1] > 1 for name in ("one", "two", "three", "four", "five")), done.stdout
 
 
-def test_make_trace(tmp_path):
+def test_make_trace(build):
     """As a person does it."""
+    build.folder("configs/rtds")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     done = subprocess.run(["make", "-C", str(REPO), "CONFIG=configs/rtds", f"O={REPO}/build/test-system/rtds", "trace", "SECONDS=3",
                            f"HOST_O={REPO / 'build/host'}"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
