@@ -32,26 +32,6 @@ void context_load(const struct context *context)
     REG(vmpidr_el2) = context->vmpidr;
 }
 
-/* A thread's struct cpu is at the end of its stack's page: by this it is known whose `to` is. */
-void context_switch(uint64_t *from, uint64_t to)
-{
-    *from = (uint64_t)(uintptr_t)cpu_at(thread_of(core_now)) - 64u;
-    for (uint32_t i = 0; i < CPUS; i++) {
-        if (board_cpus[i].stack_top == (to | (HV_PAGE_SIZE - 1u)) + 1u) {
-            assert_int_equal(REG(tpidr_el2), (uintptr_t)cpu_at(i));
-            thread_switch(i);
-            return;
-        }
-    }
-    fail_msg("no thread has the stack 0x%lx", to);
-}
-
-/* Only its address counts. */
-void context_begin(void)
-{
-    fail_msg("context_begin");
-}
-
 void thread_main(uint32_t thread)
 {
     if (thread < board.cpu_count) {
@@ -139,4 +119,20 @@ void pools_power_on(void (*shape)(void))
 void pools_forget(void)
 {
     machine_forget();
+}
+
+uint64_t map_of(uint32_t core)
+{
+    (void)on(core);
+    return REG(ttbr0_el2);
+}
+
+uint64_t own_map(void)
+{
+    return board.el2_ttbr;
+}
+
+uint64_t loader_map(const struct layout_partition *config)
+{
+    return config->loader_ttbr;
 }

@@ -5,8 +5,6 @@
 #include <hv/pool.h>
 
 struct cpu *fake_cpu_here(void);
-void context_switch(uint64_t *from, uint64_t to);
-void context_begin(void);
 void pool_thread(struct cpu *cpu);
 void pool_vector(uint32_t vector);
 void fake_wrmsr(uint32_t msr, uint64_t value);
@@ -21,25 +19,6 @@ struct cpu *fake_cpu_here(void)
 }
 
 /* ---------------------------------------------------------------- what assembly does */
-
-/* A thread's struct cpu is at the end of its stack's page: by this it is known whose `to` is. */
-void context_switch(uint64_t *from, uint64_t to)
-{
-    *from = (uint64_t)(uintptr_t)cpu_at(thread_of(core_now)) - 64u;
-    for (uint32_t i = 0; i < CPUS; i++) {
-        if (board_cpus[i].stack_top == (to | (HV_PAGE_SIZE - 1u)) + 1u) {
-            thread_switch(i);
-            return;
-        }
-    }
-    fail_msg("no thread has the stack 0x%lx", to);
-}
-
-/* Only its address counts. */
-void context_begin(void)
-{
-    fail_msg("context_begin");
-}
 
 void thread_main(uint32_t thread)
 {
@@ -197,4 +176,19 @@ void pools_power_on(void (*shape)(void))
 void pools_forget(void)
 {
     pc_forget();
+}
+
+uint64_t map_of(uint32_t core)
+{
+    return pc_cr3[core];
+}
+
+uint64_t own_map(void)
+{
+    return HOST_CR3;
+}
+
+uint64_t loader_map(const struct layout_partition *config)
+{
+    return config->loader_cr3;
 }

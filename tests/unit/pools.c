@@ -23,6 +23,28 @@ struct layout_pool pool;
 static const uint32_t pool_cores[] = { FIRST, SECOND };
 static struct layout_vcpu flight_vcpus[2], spare_vcpus[1];
 
+void context_switch(uint64_t *from, uint64_t to);
+void context_begin(void);
+
+/* A thread's stack pointer is known by the page, at whose end its struct cpu is. */
+void context_switch(uint64_t *from, uint64_t to)
+{
+    *from = board_cpus[thread_here()].stack_top - 64u;
+    for (uint32_t i = 0; i < board.cpu_count + board.slot_count; i++) {
+        if (board_cpus[i].stack_top == (to | (HV_PAGE_SIZE - 1u)) + 1u) {
+            thread_switch(i);
+            return;
+        }
+    }
+    fail_msg("no thread has the stack 0x%lx", to);
+}
+
+/* Only its address counts. */
+void context_begin(void)
+{
+    fail_msg("context_begin");
+}
+
 /* Behind the machine's own layout: two of its partitions give up their cores, and core 5 is not there. */
 void pools_shape(void)
 {
@@ -128,4 +150,50 @@ void has_core(uint32_t core, uint32_t vcpu)
         }
     }
     fail_msg("core %u never comes to entry %u", core, vcpu);
+}
+
+/* ---------------------------------------------------------------- tests of both */
+
+void budgets_are_kept(void **state)
+{
+    uint32_t had[SPARE_0 + 1u] = { 0 };
+
+    (void)state;
+    has_core(FIRST, SPARE_0);
+    for (uint32_t i = 0; i < 2000; i++) {
+        had[thread_of(FIRST)]++;
+        (void)time_passes(FIRST, MS / 20u);
+        pools_forget();
+    }
+    assert_in_range(had[FLIGHT_0], 390, 410);    /* of 2,000 moments, 20 in a millisecond */
+    assert_in_range(had[SPARE_0], 590, 610);
+    assert_in_range(had[FIRST], 980, 1020);
+}
+
+void a_restart_takes_nothing_from_the_neighbour(void)
+{
+    const struct partition *partition = arch_vcpu(FLIGHT_0)->partition;
+    uint64_t loaded_by = loader_map(&board_partitions[1]);
+    uint32_t had = 0;
+    bool seen = false, restarted = false;
+
+    has_core(FIRST, SPARE_0);
+    partition_request(&board_partitions[1], REQUEST_RESTART);
+    for (uint32_t i = 0; i < 2000; i++) {
+        had += thread_of(FIRST) == SPARE_0 ? 1u : 0;
+        seen = seen || map_of(FIRST) == loaded_by;
+        if (thread_of(FIRST) != FLIGHT_0) {
+            assert_int_equal(map_of(FIRST), own_map());
+        } else if (seen && partition->start_count == 1) {
+            assert_int_equal(map_of(FIRST), loaded_by);
+        }
+        a_moment(FIRST);
+        a_moment(SECOND);
+        restarted = restarted || strstr(said, "flight restarts\n") != NULL;
+        pools_forget();
+    }
+    assert_true(restarted && seen);
+    assert_int_equal(partition->start_count, 2);
+    assert_true(is_on(FLIGHT_0));
+    assert_true(had >= 580);
 }

