@@ -67,11 +67,14 @@ obj-$(CONFIG_CHANNELS) += $(channels-y)
 obj-$(CONFIG_HEALTH) += core/health.o
 direct-$(CONFIG_ARM64) := arch/arm64/direct.o
 obj-$(CONFIG_HEALTH) += $(direct-y)
-obj-$(CONFIG_WATCHDOG) += core/watchdog.o
+form-$(CONFIG_ARM64) := core/watchdog_sbsa.o
+form-$(CONFIG_X86) := core/watchdog_wdat.o arch/x86/alarm.o
+obj-$(CONFIG_WATCHDOG) += core/watchdog.o $(form-y)
 obj-$(CONFIG_MONITOR) += core/monitor.o
 
 # What is needed beside the console's alarm once somebody counts time.
 time-$(CONFIG_ARM64) := arch/arm64/time.o
+time-$(CONFIG_X86) := arch/x86/time.o
 timed-$(CONFIG_POOLS) := $(time-y)
 timed-$(CONFIG_WATCHDOG) := $(time-y)
 obj-y += $(timed-y)

@@ -85,9 +85,9 @@ uint64_t timer_ns(uint64_t ticks);
 #define WATCHDOG_WS0  2u                                 /* in its status: warned, and why the last life ended */
 #define WATCHDOG_WS1  4u
 
-bool watchdog_open(uint32_t *irq);                       /* false: there is none */
+bool watchdog_open(uint32_t *irq);                       /* false: there is none. *irq: 0: it does not warn */
 uint64_t watchdog_half(void);                            /* counts from a refresh to the interrupt, and on to the end */
-void watchdog_set_half(uint32_t counts);
+void watchdog_set_half(uint64_t counts);
 uint32_t watchdog_status(void);
 void watchdog_refresh(void);
 

@@ -29,7 +29,7 @@ void guest_irq(uint32_t irq)
 static void set_time(uint64_t ms)
 {
     uint64_t wanted = ms * timer_hz() / 2000;
-    watchdog_set_half((uint32_t)wanted);
+    watchdog_set_half(wanted);
     print("health: half is %lu of %lu\n", watchdog_half(), wanted);
 }
 
@@ -86,9 +86,9 @@ static void touch(const char *line, bool write)
     uint64_t address = str_number(line, &rest);
 
     if (write) {
-        mmio_write32(address, (uint32_t)str_number(*rest == ' ' ? rest + 1 : rest, NULL));
+        way_poke(address, (uint32_t)str_number(*rest == ' ' ? rest + 1 : rest, NULL));
     }
-    print("health: 0x%lx holds 0x%x\n", address, mmio_read32(address));
+    print("health: 0x%lx holds 0x%x\n", address, way_peek(address));
 }
 
 static void run_command(const char *line)
@@ -142,7 +142,7 @@ int main(uint64_t early)
         line_on(console.intid);
         uart_rx_irq(&console);
     }
-    if (dog) {
+    if (dog && dog_irq != 0) {
         line_on(dog_irq);
     }
     timer_at(timer_now() + interval);

@@ -14,7 +14,7 @@ from typing import Sequence
 from . import pci
 from .channels import end_of
 from .diag import Failed
-from .model import Interrupt, Plan, PlanPartition, Region
+from .model import Interrupt, Plan, PlanPartition, Region, Watchdog
 from .pc import guest_apic_id
 from .place import PAGE, align_up
 
@@ -30,7 +30,33 @@ NO_VGA, NO_RTC, KEYBOARD = 1 << 2, 1 << 5, 1 << 1      # IA-PC boot architecture
 NO_C2, NO_C3 = 101, 1001               # latencies that say so
 RESET_PORT, RESET_VALUE = 0xcf9, 6
 SLEEP_CONTROL, SLEEP_STATUS = 0x600, 0x601
+SYSTEM_IO, DWORD_ACCESS = 1, 3         # of a generic address (5.2.3.2)
+MS = 1_000_000                         # in nanoseconds
 S5 = 5                                 # SLP_TYP to be written there
+
+# WDAT (Microsoft, Hardware Watchdog Timers Design Specification 1.01; acpica's actbl3.h): what is done to a register.
+READ_VALUE, READ_COUNTDOWN, WRITE_VALUE, WRITE_COUNTDOWN = range(4)
+WDAT_ENABLED = 1
+NO_PCI = (0xff, 0xff, 0xff, 0xff)      # segment, bus, device, function
+# Registers of 32 bits behind the watchdog's first port; core/watchdog_wdat.c.
+CONTROL, TIME, LEFT = 0, 4, 8
+RUNS, BITTEN = 1, 4                    # bits of CONTROL; each write of it is a refresh
+WORD = 0xffffffff
+# Action, what it does, to which register, with which value, in which bits. It can neither be stopped nor keep the board up.
+WDAT_ACTIONS = (
+    (0x01, WRITE_VALUE, CONTROL, RUNS, RUNS),          # refresh
+    (0x04, READ_COUNTDOWN, LEFT, 0, WORD),             # what is left
+    (0x05, READ_COUNTDOWN, TIME, 0, WORD),             # the time that has been set
+    (0x06, WRITE_COUNTDOWN, TIME, 0, WORD),
+    (0x08, READ_VALUE, CONTROL, RUNS, RUNS),           # does it run?
+    (0x09, WRITE_VALUE, CONTROL, RUNS, RUNS),
+    (0x0a, READ_VALUE, CONTROL, 0, RUNS),              # does it stand?
+    (0x0b, WRITE_VALUE, CONTROL, 0, RUNS),
+    (0x10, READ_VALUE, CONTROL, RUNS, RUNS),           # does its end restart the guest?
+    (0x11, WRITE_VALUE, CONTROL, RUNS, RUNS),
+    (0x20, READ_VALUE, CONTROL, BITTEN, BITTEN),       # has it ended the last life?
+    (0x21, WRITE_VALUE, CONTROL, BITTEN, BITTEN),      # forget that
+)
 
 LOCAL_APIC = 0xfee00000
 VUART_PORTS = 8
@@ -361,6 +387,14 @@ def madt(plan: Plan, part: PlanPartition) -> bytes:
     return table(b"APIC", 5, body)
 
 
+def wdat(dog: Watchdog, limit_ns: int) -> bytes:
+    """A count is a millisecond."""
+    entries = b"".join(struct.pack("<BBH4BQII", action, instruction, 0, SYSTEM_IO, 32, 0, DWORD_ACCESS, dog.ipa + register, value, mask)
+                       for action, instruction, register, value, mask in WDAT_ACTIONS)
+    head = struct.pack("<IHBBB3xIIIB3xI", 32, *NO_PCI, 1, limit_ns // MS, 1, WDAT_ENABLED, len(WDAT_ACTIONS))
+    return table(b"WDAT", 1, head + entries)
+
+
 def fadt(dsdt_at: int, devices: Sequence[PnpDevice]) -> bytes:
     """Revision 6, 276 bytes. Offsets as in table 5.9."""
     hids = {d.hid for d in devices}
@@ -410,5 +444,7 @@ def make(plan: Plan, part: PlanPartition, base: int) -> Acpi:
 
     dsdt_at = add(dsdt(devices, roots))
     tables = [add(fadt(dsdt_at, devices)), add(madt(plan, part))]
+    if part.watchdog is not None:
+        tables.append(add(wdat(part.watchdog, part.spec.watchdog_ns or 0)))
     out[:36] = rsdp(add(table(b"XSDT", 1, struct.pack(f"<{len(tables)}Q", *tables))))
     return Acpi(bytes(out), asl(plan, part, devices, roots), dropped)

@@ -12,7 +12,7 @@ from . import addresses, boardfile, hardware_x86, interrupts, nodma, pci, uarts
 from .boardfile import BoardFile
 from .diag import Diagnostic, Refused, did_you_mean, hex_range
 from .fdt import FdtError, Node, Tree, parse
-from .model import Cpu, Device, Gic, Hardware, Interrupt, Region, Span, Timer, Uart, Write
+from .model import PORTS, Cpu, Device, Gic, Hardware, Interrupt, Region, Span, Timer, Uart, Write
 
 GICV3 = ("arm,gic-v3",)
 GICV2 = ("arm,gic-400", "arm,cortex-a15-gic", "arm,cortex-a7-gic", "arm,gic-v2", "qcom,msm-qgic2", "arm,tc11mp-gic", "arm,cortex-a9-gic")
@@ -120,7 +120,7 @@ def from_devicetree(blob: bytes, name: str, folder: str, board: BoardFile) -> Ha
         wrong += [Diagnostic("BOARD-FILE", board.keys[key], f"'{key}' is for x86 boards: on this one it is PSCI's", fix="remove it")
                   for key in ("poweroff", "reset") if key in board.keys]
     uart = _uart(tree, controller, board, wrong)
-    devices = _with_resets(_devices(tree, controller, labels, pc_board), board, pc_board, wrong)
+    devices = _with_resets(_devices(tree, controller, labels, pc_board), board, wrong)
     if wrong:
         raise Refused(wrong)
     return Hardware(
@@ -320,24 +320,23 @@ def _devices(tree: Tree, gic: Optional[Node], labels: dict[str, tuple[str, ...]]
     return tuple(sorted(found, key=lambda device: device.path))
 
 
-def _with_resets(devices: tuple[Device, ...], board: BoardFile, pc_board: bool, wrong: list[Diagnostic]) -> tuple[Device, ...]:
-    """board.yaml's `device-reset`, as physical addresses."""
+def _with_resets(devices: tuple[Device, ...], board: BoardFile, wrong: list[Diagnostic]) -> tuple[Device, ...]:
+    """board.yaml's `device-reset`, as physical addresses; of a device with I/O ports only, as those."""
     found = {device.path: device for device in devices}
     names = {name: device.path for device in devices for name in (device.path, *device.labels)}
     for entry in board.device_reset:
         device = found.get(names.get(entry.name, ""))
-        first = device.regs[0] if device and device.regs else Region(0, 0)
+        first = next(iter((*device.regs, *device.ports)), Region(0, 0)) if device else Region(0, 0)
+        space = PORTS if device and not device.regs else 0
         beyond = next((w for w in entry.writes if w.address + w.width > first.size), None)
-        if pc_board:
-            wrong.append(Diagnostic("BOARD-FILE", entry.span, "'device-reset' is not in this version on x86", fix="remove it"))
-        elif device is None:
+        if device is None:
             wrong.append(Diagnostic("BOARD-FILE", entry.span, f"there is no device '{entry.name}' on the board",
                                     fix=did_you_mean(entry.name, names)))
         elif beyond is not None:
             wrong.append(Diagnostic("BOARD-FILE", entry.span, f"offset {beyond.address:#x} is outside the first registers of "
                                     f"{device.path}, {hex_range(first.base, first.size)}"))
         else:
-            writes = tuple(Write(first.base + w.address, w.width, w.value) for w in entry.writes)
+            writes = tuple(Write(space + first.base + w.address, w.width, w.value) for w in entry.writes)
             found[device.path] = replace(device, reset=writes)
     return tuple(found.values())
 

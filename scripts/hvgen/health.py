@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Sequence
 
+from . import pc
 from .diag import Diagnostic, Refused
 from .model import Hardware, Mapping, Partition, PlanCpu, Region, System, Watchdog
 from .place import PAGE, merge, pages
@@ -14,6 +15,8 @@ FRAMES = 2 * PAGE                      # refresh frame, control frame
 def plan_watchdogs(hardware: Hardware, system: System, cpus: Sequence[PlanCpu], memory: Sequence[Sequence[Mapping]],
                    spare: Sequence[int]) -> list[Optional[Watchdog]]:
     """spare: interrupts that nothing uses."""
+    if hardware.pc:
+        return [Watchdog(pc.watchdog_ports(hardware).base, 0, 0) if part.watchdog_ns is not None else None for part in system.partitions]
     intids = list(spare)
     out: list[Optional[Watchdog]] = []
     for index, part in enumerate(system.partitions):
@@ -28,9 +31,9 @@ def plan_watchdogs(hardware: Hardware, system: System, cpus: Sequence[PlanCpu], 
     return out
 
 
-def frames(dog: Watchdog) -> Region:
-    """Guest addresses of both frames."""
-    return Region(dog.ipa, FRAMES)
+def frames(hardware: Hardware, dogs: Sequence[Optional[Watchdog]]) -> list[Region]:
+    """Guest addresses of both frames of each; x86: none, as they have I/O ports."""
+    return [] if hardware.pc else [Region(dog.ipa, FRAMES) for dog in dogs if dog]
 
 
 def watching_core(system: System, cpus: Sequence[PlanCpu], index: int) -> Optional[int]:

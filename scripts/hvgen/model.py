@@ -44,9 +44,12 @@ class Interrupt:
         return self.flags & 0x3 != 0
 
 
+PORTS = 1 << 63                        # x86: I/O port n as an address, LAYOUT_PORTS
+
+
 @dataclass(frozen=True)
 class Write:
-    """To a register: physical address, width in bytes."""
+    """To a register: physical address (I/O port + PORTS), width in bytes."""
     address: int
     width: int
     value: int
@@ -347,8 +350,8 @@ class Vuart:
 
 @dataclass(frozen=True)
 class Watchdog:
-    ipa: int                           # its refresh frame; the control frame is the next page
-    intid: int
+    ipa: int                           # its refresh frame; the control frame is the next page; x86: the first of 16 I/O ports
+    intid: int                         # x86: 0, it has none
     cpu: int                           # index into Plan.cpus of the core that watches it
 
 

@@ -37,6 +37,20 @@ COM_PORTS = ((0x3f8, 4), (0x2f8, 3), (0x3e8, 4), (0x2e8, 3))
 COM_SIZE = 8
 
 
+# Emulated in every guest: sleep control and status, the register that restarts; and, in some, a watchdog.
+GUEST_PORTS = (Region(0x600, 2), Region(0xcf9, 1))
+WATCHDOG_FIRST = 0x610
+WATCHDOG_PORTS = 16
+
+
+def watchdog_ports(hardware: Hardware) -> Region:
+    """The first from there on at which the board has nothing; the same in all guests."""
+    outs = (*hardware.pc.off, *hardware.pc.reset) if hardware.pc else ()
+    taken = [*GUEST_PORTS, *(r for d in hardware.devices for r in d.ports), *(Region(w.port, w.width) for w in outs)]
+    blocks = (Region(base, WATCHDOG_PORTS) for base in range(WATCHDOG_FIRST, 1 << 16, WATCHDOG_PORTS))
+    return next(block for block in blocks if not any(overlap(block, r) for r in taken))
+
+
 def guest_ranges(size: int) -> tuple[Region, ...]:
     """Guest addresses of a partition's memory."""
     low = Region(0, min(size, LOW_RAM_END))

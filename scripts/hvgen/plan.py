@@ -44,7 +44,7 @@ def make(hardware: Hardware, system: System, images: Dict[str, Image], vmm: Vmm 
     taken = [hv] + [Region(m.pa, m.size) for ram in memory for m in ram]
     given |= {dog.intid for dog in watchdogs if dog}
     shared_memory = channels.plan_channels(
-        hardware, system, [*(Region(m.ipa, m.size) for ram in memory for m in ram), *(health.frames(dog) for dog in watchdogs if dog)],
+        hardware, system, [*(Region(m.ipa, m.size) for ram in memory for m in ram), *health.frames(hardware, watchdogs)],
         subtract(allocate.usable(hardware), taken), [_spare(hardware, part, given) for part in partitions])
     partitions = [channels.connect(part, shared_memory, hardware.pc is not None) for part in partitions]
     taken += [Region(channel.pa, channel.size) for channel in shared_memory]
@@ -247,7 +247,7 @@ def _partition(hardware: Hardware, part: Partition, index: int, cpus: tuple[Plan
     spis = _spis(hardware, part)
     if vuart and direct and not hardware.pc:
         spis.add(vuart.intid)
-    if watchdog:
+    if watchdog and watchdog.intid:
         spis.add(watchdog.intid)
     return PlanPartition(
         index=index, name=part.name, vmid=index + 1, spec=part, cpus=tuple(mine[v] for v in sorted(mine)),

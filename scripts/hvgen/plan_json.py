@@ -102,7 +102,8 @@ def _health(part: PlanPartition) -> dict[str, Any]:
     if spec.restart_limit:
         out["restarts"] = {"times": spec.restart_limit, "within": spec.restart_window_ns, "then": spec.restart_then}
     if dog:
-        out["watchdog"] = {"guest": hex(dog.ipa), "interrupt": dog.intid, "timeout": spec.watchdog_ns, "boot": spec.watchdog_boot_ns,
+        where = {"guest": hex(dog.ipa), "interrupt": dog.intid} if dog.intid else {"port": hex(dog.ipa)}
+        out["watchdog"] = {**where, "timeout": spec.watchdog_ns, "boot": spec.watchdog_boot_ns,
                            "watched_by": dog.cpu}
     return out
 

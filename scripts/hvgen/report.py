@@ -8,6 +8,7 @@ from typing import Mapping, Sequence
 
 from . import schedule_view
 from .model import Plan, PlanPartition, Region
+from .pc import WATCHDOG_PORTS
 from .schedule import percent
 from .system_pools import time_text
 from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, channel_rows, core_id, core_rows, counted, device_rows, grouped,
@@ -152,7 +153,7 @@ def _guest_columns(plan: Plan, drawn: Sequence[Bar]) -> tuple[list[str], float]:
                  for m in part.mappings]
         if part.vuart is not None and not plan.vmm:
             views.append((Region(part.vuart.ipa, 0x1000), "virtual UART", False))
-        if part.watchdog is not None:
+        if part.watchdog is not None and not plan.vmm:
             views.append((Region(part.watchdog.ipa, 0x2000), "watchdog", False))
         shapes.append(text(GUEST_X, top + 12, part.name))
         shapes.append(text(GUEST_X + GUEST_W, top + 12, "direct" if part.direct else "virtual", "soft", "end"))
@@ -189,6 +190,8 @@ def _port_views(plan: Plan, part: PlanPartition) -> list[tuple[Region, str, bool
     views = [(r, f"{device.path}{PORTS}", False) for device, _ in part.devices for r in device.ports]
     if part.vuart is not None and plan.vmm:
         views.append((Region(part.vuart.ipa, 8), f"virtual UART{PORTS}", False))
+    if part.watchdog is not None and plan.vmm:
+        views.append((Region(part.watchdog.ipa, WATCHDOG_PORTS), f"watchdog{PORTS}", False))
     return sorted(views)
 
 

@@ -6,6 +6,7 @@ import os
 from typing import Iterable, Sequence, TextIO
 
 from .model import Partition, Plan
+from .pc import WATCHDOG_PORTS
 from .system_pools import time_text
 from .view import (FREE, HYPERVISOR, RESERVED, SHARED, MemoryRow, channel_rows, core_id, core_rows, counted, device_rows, grouped,
                    irq_rows, memory_rows, owner_name, port_rows, size_text)
@@ -117,8 +118,10 @@ class _Page:
             elif p.vuart is not None:
                 out.append(f"    {p.vuart.ipa:#x}  4 KiB  virtual UART, INTID {p.vuart.intid}")
             if p.watchdog is not None:
-                out.append(f"    {p.watchdog.ipa:#x}  8 KiB  watchdog of {watchdog_times(p.spec)}, INTID {p.watchdog.intid}, "
-                           f"core {self.plan.cpus[p.watchdog.cpu].board_index} looks")
+                where = (f"I/O ports {p.watchdog.ipa:#x}-{p.watchdog.ipa + WATCHDOG_PORTS - 1:#x}  watchdog" if self.plan.vmm
+                         else f"{p.watchdog.ipa:#x}  8 KiB  watchdog")
+                raises = f", INTID {p.watchdog.intid}" if p.watchdog.intid else ""
+                out.append(f"    {where} of {watchdog_times(p.spec)}{raises}, core {self.plan.cpus[p.watchdog.cpu].board_index} looks")
         return out + [""]
 
     def channels(self) -> list[str]:

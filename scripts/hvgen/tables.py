@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Mapping as Dict, Sequence
 
-from .model import Mapping, Plan, PlanPartition, Region
+from .model import PORTS, Mapping, Plan, PlanPartition, Region
 from .place import merge, pages as page_region
 
 PAGE = 0x1000
@@ -330,7 +330,8 @@ def stage2_ranges(part: PlanPartition, rights: GuestRights) -> list[Range]:
 
 def reset_pages(part: PlanPartition) -> list[tuple[Region, str]]:
     """Registers of its devices that are written to when it stops or starts again."""
-    return joined(sorted({(page_region(Region(w.address, w.width)), device.path) for device, _ in part.devices for w in device.reset}))
+    return joined(sorted({(page_region(Region(w.address, w.width)), device.path) for device, _ in part.devices
+                          for w in device.reset if w.address < PORTS}))
 
 
 def make_loaders(pool: Pool, plan: Plan, name: str, main: Sequence[Range], extra: Sequence[Sequence[Range]], level: int,

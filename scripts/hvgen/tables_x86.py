@@ -10,7 +10,7 @@ from __future__ import annotations
 from .model import Plan, Region
 from .place import pages as page_region
 from .tables import (PAGE, Format, GuestRights, Pool, Range, Rights, Sizes, Stage2, Tables, hypervisor_ranges, ident,
-                     joined, loader_ranges, make_loaders, stage2_ranges)
+                     joined, loader_ranges, make_loaders, reset_pages, stage2_ranges)
 
 ROOT_SLOTS = 512
 SPACE = 1 << 47                        # the lower half of 48-bit canonical addresses
@@ -85,7 +85,8 @@ def make_tables(plan: Plan, sizes: Sizes) -> Tables:
 
     pool.format, pool.side = HOST, "va"
     main = host_ranges(plan, sizes)
-    extra = [loader_ranges(plan, part, HOST_RW, HOST_RW) for part in plan.partitions]
+    extra = [[*loader_ranges(plan, part, HOST_RW, HOST_RW),
+              *(Range(r.base, r.base, r.size, HOST_DEVICE, what) for r, what in reset_pages(part))] for part in plan.partitions]
     if max(r.va + r.size for r in [*main, *(r for more in extra for r in more)]) > SPACE:
         raise ValueError("memory beyond 128 TiB is out of reach of four levels of page tables")
     pool.root(pool.entries("host", 0, 0, main), "host_root", ROOT_SLOTS, "the hypervisor's own map", False)

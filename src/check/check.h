@@ -536,6 +536,7 @@ const char *aml_read(struct aml *found, const uint8_t *bytes, uint64_t size); /*
 /* ---------------------------------------------------------------- shared by rules */
 
 bool boot_dsdt(const struct world *world, const struct part *part, struct aml *aml); /* rule_boot.c; false: unreadable */
+bool boot_emulates(const struct world *world, const struct part *part, uint64_t port); /* rule_boot.c: its UART's, the FADT's */
 void boot_initrd(const struct world *world, const struct part *part, uint64_t *start, uint64_t *end); /* rule_boot.c */
 void prove_mmio_uart(const struct world *world, struct proof *proof); /* rule_facts.c */
 uint64_t io_bitmap_size(const struct world *world);                   /* rule_bitmaps.c, by vendor */

@@ -52,7 +52,7 @@ struct boot {
     struct map_entry map[MAX_MAP];
     const char *command_line;
     const char *wrong, *acpi_wrong;
-    struct table fadt, madt, dsdt;
+    struct table fadt, madt, dsdt, wdat;
 };
 
 /* ---------------------------------------------------------------- reading */
@@ -204,6 +204,7 @@ static const char *read_acpi(const struct world *world, const struct part *part,
         }
         place = memcmp(table.bytes, "FACP", 4) == 0   ? &boot->fadt
                 : memcmp(table.bytes, "APIC", 4) == 0 ? &boot->madt
+                : memcmp(table.bytes, "WDAT", 4) == 0 ? &boot->wdat
                                                       : NULL;
         if (place == NULL || place->bytes != NULL) {
             return text("the XSDT names a table %.4s that is not expected", (const char *)table.bytes);
@@ -370,7 +371,7 @@ static void acpi_of(const struct world *world, struct proof *proof, const struct
     const char *wrong = boot->acpi_wrong;
 
     (void)world;
-    proof->checked += boot->fadt.length + boot->madt.length + boot->dsdt.length;
+    proof->checked += boot->fadt.length + boot->madt.length + boot->dsdt.length + boot->wdat.length;
     if (wrong == NULL && (little(boot->fadt.bytes + 112, 4) & HW_REDUCED) == 0) {
         wrong = "the FADT does not say that the hardware is reduced";
     }
@@ -450,6 +451,9 @@ static bool is_vuart_port(const struct part *part, uint64_t port)
     return part->raw.vuart.intid != 0 && port >= part->raw.vuart.base.raw && port - part->raw.vuart.base.raw < VUART_PORTS;
 }
 
+static const uint32_t fadt_registers[] = {116, 244, 256}; /* reset, sleep control, sleep status */
+#define FADT_REGISTERS  (sizeof(fadt_registers) / sizeof(fadt_registers[0]))
+
 /* Ports that the FADT gives away are emulated ones: none of them may pass. */
 static void fadt_port(const struct world *world, struct proof *proof, const struct part *part, const struct boot *boot,
                       uint32_t offset)
@@ -467,11 +471,10 @@ static void fadt_port(const struct world *world, struct proof *proof, const stru
 
 static void ports_of(const struct world *world, struct proof *proof, const struct part *part, const struct boot *boot)
 {
-    static const uint32_t registers[] = {116, 244, 256}; /* reset, sleep control, sleep status */
     struct aml aml = {0};
 
-    for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
-        fadt_port(world, proof, part, boot, registers[i]);
+    for (size_t i = 0; i < FADT_REGISTERS; i++) {
+        fadt_port(world, proof, part, boot, fadt_registers[i]);
     }
     if (aml_read(&aml, boot->dsdt.bytes + HEADER_SIZE, boot->dsdt.length - HEADER_SIZE) != NULL) {
         return;
@@ -493,6 +496,19 @@ static void prove_ports(const struct world *world, struct proof *proof)
     each_boot(world, proof, true, ports_of);
 }
 
+bool boot_emulates(const struct world *world, const struct part *part, uint64_t port)
+{
+    struct boot boot = {0};
+    bool found = is_vuart_port(part, port);
+
+    if (read_start(world, part, &boot) == NULL && read_acpi(world, part, &boot) == NULL) {
+        for (size_t i = 0; i < FADT_REGISTERS; i++) {
+            found = found || little(boot.fadt.bytes + fadt_registers[i] + 4, 8) == port;
+        }
+    }
+    return found;
+}
+
 static void lines_of(const struct world *world, struct proof *proof, const struct part *part, const struct boot *boot)
 {
     struct aml aml = {0};
@@ -511,6 +527,98 @@ static void lines_of(const struct world *world, struct proof *proof, const struc
 static void prove_lines(const struct world *world, struct proof *proof)
 {
     each_boot(world, proof, true, lines_of);
+}
+
+/* ---------------------------------------------------------------- watchdogs */
+
+/*
+ * The watchdog action table (Microsoft, "Hardware Watchdog Timers Design Specification" 1.01): what the actions have to do to
+ * the registers that the hypervisor emulates, at these offsets from the first port. Register 0: bit 0 reads 1, bit 2 says
+ * that it ended the last life; every write is a refresh. 4: the time in ms. 8: what is left of it.
+ */
+enum instruction { READ_VALUE, READ_COUNTDOWN, WRITE_VALUE, WRITE_COUNTDOWN };
+static const struct {
+    uint8_t action, instruction;
+    uint32_t offset, value, mask;
+    const char *what;
+} actions[] = {
+    {0x01, WRITE_VALUE, 0, 1, 1, "refresh"},
+    {0x04, READ_COUNTDOWN, 8, 0, UINT32_MAX, "read what is left"},
+    {0x05, READ_COUNTDOWN, 4, 0, UINT32_MAX, "read the time"},
+    {0x06, WRITE_COUNTDOWN, 4, 0, UINT32_MAX, "set the time"},
+    {0x08, READ_VALUE, 0, 1, 1, "read whether it runs"},
+    {0x09, WRITE_VALUE, 0, 1, 1, "let it run"},
+    {0x0a, READ_VALUE, 0, 0, 1, "read whether it stands"},
+    {0x0b, WRITE_VALUE, 0, 0, 1, "stop it"},
+    {0x10, READ_VALUE, 0, 1, 1, "read whether it restarts"},
+    {0x11, WRITE_VALUE, 0, 1, 1, "let it restart"},
+    {0x20, READ_VALUE, 0, 4, 4, "read why the last life ended"},
+    {0x21, WRITE_VALUE, 0, 4, 4, "forget why the last life ended"},
+};
+#define ACTION_COUNT  (sizeof(actions) / sizeof(actions[0]))
+
+#define WDAT_HEADER   32u  /* behind that of all tables */
+#define WDAT_ENTRY    24u
+#define WDAT_ENABLED  1u
+#define DWORD_ACCESS  3u
+#define NS_PER_MS     UINT64_C(1000000)
+
+static void wdat_entry(const struct world *world, struct proof *proof, const struct part *part, const uint8_t *entry, size_t n)
+{
+    uint64_t port = little(entry + 8, 8), wanted = part->raw.watchdog.raw + actions[n].offset;
+
+    proof->checked++;
+    if (entry[0] != actions[n].action || entry[1] != actions[n].instruction || little(entry + 2, 2) != 0 ||
+        entry[4] != SYSTEM_IO || entry[5] != 32 || entry[6] != 0 || entry[7] != DWORD_ACCESS || port != wanted ||
+        little(entry + 16, 4) != actions[n].value || little(entry + 20, 4) != actions[n].mask) {
+        violate(proof, "the WDAT of %s: entry %zu is not how to %s at port 0x%" PRIx64, part->name, n, actions[n].what, wanted);
+        return;
+    }
+    for (uint64_t byte = port; byte < port + 4; byte++) {
+        if (byte > 0xffff || port_passes(world, part, byte)) {
+            violate(proof, "the WDAT of %s names I/O port 0x%" PRIx64 ", which the hypervisor does not emulate", part->name, byte);
+            return;
+        }
+    }
+}
+
+static void watchdog_of(const struct world *world, struct proof *proof, const struct part *part, const struct boot *boot)
+{
+    const uint8_t *body = boot->wdat.bytes + HEADER_SIZE;
+    uint64_t ms = part->raw.watchdog_ns / NS_PER_MS;
+
+    proof->checked++;
+    if ((boot->wdat.bytes != NULL) != (part->raw.watchdog_ns != 0)) {
+        violate(proof, "partition %s has %s watchdog, but %s WDAT", part->name, part->raw.watchdog_ns != 0 ? "a" : "no",
+                boot->wdat.bytes != NULL ? "a" : "no");
+        return;
+    }
+    if (boot->wdat.bytes == NULL) {
+        return;
+    }
+    if (boot->wdat.length != HEADER_SIZE + WDAT_HEADER + ACTION_COUNT * WDAT_ENTRY || little(body, 4) != WDAT_HEADER ||
+        little(body + 28, 4) != ACTION_COUNT) {
+        violate(proof, "the WDAT of %s has %" PRIu64 " entries in %" PRIu32 " bytes; %zu are expected", part->name,
+                boot->wdat.length >= HEADER_SIZE + WDAT_HEADER ? little(body + 28, 4) : 0, boot->wdat.length, ACTION_COUNT);
+        return;
+    }
+    if (little(body + 4, 2) != 0xff || little(body + 6, 3) != 0xffffff || body[24] != WDAT_ENABLED) {
+        violate(proof, "the WDAT of %s is of a PCI function, or its flags 0x%x are not those of one that always runs",
+                part->name, body[24]);
+    }
+    if (little(body + 12, 4) != 1 || little(body + 16, 4) != ms || little(body + 20, 4) != 1) {
+        violate(proof, "the WDAT of %s: %" PRIu64 " to %" PRIu64 " counts of %" PRIu64 " ms; its watchdog has 1 to %" PRIu64
+                       " of 1 ms",
+                part->name, little(body + 20, 4), little(body + 16, 4), little(body + 12, 4), ms);
+    }
+    for (size_t n = 0; n < ACTION_COUNT; n++) {
+        wdat_entry(world, proof, part, body + WDAT_HEADER + n * WDAT_ENTRY, n);
+    }
+}
+
+static void prove_watchdog(const struct world *world, struct proof *proof)
+{
+    each_boot(world, proof, true, watchdog_of);
 }
 
 /* ---------------------------------------------------------------- the BIOS's entry point */
@@ -581,6 +689,10 @@ static const struct rule rules[] = {
     {"acpi-interrupts",
      "Every interrupt in a guest's DSDT is a line that the partition owns, or its virtual UART's.",
      "partitions", prove_lines, ARCH_X86},
+    {"acpi-watchdog",
+     "A guest has a watchdog action table exactly if it has a watchdog; its actions are reads and writes of the registers that "
+     "the hypervisor emulates, at I/O ports that exit, and its longest time is the watchdog's.",
+     "actions", prove_watchdog, ARCH_X86},
     {"boot-reset",
      "At the BIOS's entry point, where guests jump that know no other way to restart, every guest finds code that writes "
      "the FADT's reset register, in memory that its memory map does not call free.",

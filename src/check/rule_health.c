@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define WATCHDOG_PORTS  16u  /* x86 */
+
 static void prove_limits(const struct world *world, struct proof *proof)
 {
     for (uint32_t p = 0; p < world->part_count; p++) {
@@ -47,9 +49,13 @@ static void prove_watchdogs(const struct world *world, struct proof *proof)
     for (uint32_t p = 0; p < world->part_count; p++) {
         const struct part *part = &world->parts[p];
         const struct spec_partition *spec = part->spec;
-        bool has = part->raw.watchdog_intid != 0;
+        bool has = is_x86(world) ? part->raw.watchdog_ns != 0 : part->raw.watchdog_intid != 0;
 
         proof->checked++;
+        if (is_x86(world) && part->raw.watchdog_intid != 0) {
+            violate(proof, "partition %s: its watchdog has interrupt %" PRIu32 ", on x86 it has none", part->name,
+                    part->raw.watchdog_intid);
+        }
         if (spec != NULL && (has != (spec->watchdog_ns != 0) || part->raw.watchdog_ns != spec->watchdog_ns ||
                              part->raw.watchdog_boot_ns != spec->watchdog_boot_ns)) {
             violate(proof,
@@ -132,12 +138,28 @@ static bool is_able(const struct world *world, uint32_t cpu)
                                 world->parts[core->partition].raw.irq_mode != LAYOUT_IRQ_DIRECT));
 }
 
+/* x86: by the core to which the 8254 is routed; everybody else's timer is a guest's or a pool's. */
+static void prove_alarm(const struct world *world, struct proof *proof, const struct part *part)
+{
+    proof->checked++;
+    if (part->raw.watchdog_cpu != world->layout.console_cpu || world->layout.console_cpu >= world->layout.cpu_count) {
+        violate(proof, "partition %s: CPU %" PRIu32 " cannot look at its watchdog: the 8254 reaches CPU %" PRIu32, part->name,
+                part->raw.watchdog_cpu, world->layout.console_cpu);
+    }
+    if (world->layout.pc.pit_line >= world->layout.pc.ioapic_lines) {
+        violate(proof, "partition %s: nobody can look at its watchdog: the board has no 8254 that reaches the I/O APIC", part->name);
+    }
+}
+
 static void prove_watchers(const struct world *world, struct proof *proof)
 {
     for (uint32_t p = 0; p < world->part_count; p++) {
         const struct part *part = &world->parts[p];
 
-        if (part->raw.watchdog_intid == 0) {
+        if (is_x86(world) && part->raw.watchdog_ns != 0) {
+            prove_alarm(world, proof, part);
+        }
+        if (is_x86(world) || part->raw.watchdog_intid == 0) {
             continue;
         }
         proof->checked++;
@@ -167,6 +189,42 @@ static void prove_regained(const struct world *world, struct proof *proof)
     }
 }
 
+/* x86: in place of frames. */
+static void prove_ports_of(const struct world *world, struct proof *proof, const struct part *part)
+{
+    const struct board *board = &world->board;
+    uint64_t base = part->raw.watchdog.raw, end = base + WATCHDOG_PORTS;
+    const struct range *hit;
+
+    if (base > 0x10000 - WATCHDOG_PORTS) {
+        violate(proof, "partition %s: 0x%" PRIx64 " of its watchdog is no I/O port", part->name, base);
+        return;
+    }
+    hit = ranges_hit(&board->ports, base, end);
+    hit = hit != NULL ? hit : ranges_hit(&board->kept_ports, base, end);
+    if (hit != NULL) {
+        violate(proof, "partition %s: the ports 0x%" PRIx64 "..0x%" PRIx64 " of its watchdog meet %s", part->name, base, end - 1,
+                hit->what);
+    }
+    for (uint64_t port = base; port < end; port++) {
+        proof->checked++;
+        if (port_passes(world, part, port) || boot_emulates(world, part, port)) {
+            violate(proof, "partition %s: I/O port 0x%" PRIx64 " of its watchdog %s", part->name, port,
+                    port_passes(world, part, port) ? "does not exit" : "is something else, too");
+            return;
+        }
+    }
+}
+
+static void prove_ports(const struct world *world, struct proof *proof)
+{
+    for (uint32_t p = 0; p < world->part_count; p++) {
+        if (world->parts[p].raw.watchdog_ns != 0) {
+            prove_ports_of(world, proof, &world->parts[p]);
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- resets of devices */
 
 /* The next write of board.yaml that is for the node, from `at` on; spec_resets.count: there is none. */
@@ -187,6 +245,11 @@ static void prove_resets_of(const struct world *world, struct proof *proof, cons
         int node = part->spec->devices[i].node;
         uint64_t base = 0, size = 0;
         bool placed = node >= 0 && dt_reg(&world->board.dt, node, 0, &base, &size) != 0;
+
+        if (!placed && is_x86(world) && node >= 0 && dt_ports(&world->board.dt, node, 0, &base, &size)) {
+            placed = true;
+            base += LAYOUT_PORTS;
+        }
 
         for (size_t n = next_reset(world, node, 0); placed && n < world->board.resets.count; n = next_reset(world, node, n + 1)) {
             const struct spec_reset *wanted = &world->board.resets.at[n];
@@ -240,9 +303,13 @@ static const struct rule rules[] = {
     {"watchdog-interrupt",
      "The interrupt of a watchdog is its partition's own, and no device of the board raises it.",
      "watchdogs", prove_interrupt, ARCH_ARM64},
+    {"watchdog-ports",
+     "The I/O ports of a watchdog exit, nothing of the board is there, and nothing else is emulated there.",
+     "ports", prove_ports, ARCH_X86},
     {"watchdog-watched",
-     "Every watchdog is looked at by a core that is not direct, so that the hypervisor has a timer interrupt there.",
-     "watchdogs", prove_watchers, ARCH_ARM64},
+     "Every watchdog is looked at by a core where the hypervisor has a timer interrupt: one that is not direct, or on x86 the "
+     "one that the 8254 reaches.",
+     "watchdogs", prove_watchers, ARCH_BOTH},
     {"wfi-trapped",
      "WFI traps in those direct partitions that a watchdog or a monitor may want to stop, and in no others.",
      "partitions", prove_regained, ARCH_ARM64},

@@ -440,7 +440,9 @@ static void loaded(const struct world *world, const struct part *part, struct ra
         }
     }
     for (uint32_t i = 0; i < part->raw.reset_count; i++) {
-        ranges_add_pages(list, part->resets[i].address.raw, part->resets[i].width, "a device", part->index);
+        if (!is_x86(world) || part->resets[i].address.raw < LAYOUT_PORTS) {
+            ranges_add_pages(list, part->resets[i].address.raw, part->resets[i].width, "a device", part->index);
+        }
     }
     ranges_sort(list);
 }

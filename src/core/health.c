@@ -6,6 +6,7 @@
 #include <hv/features.h>
 #include <hv/health.h>
 #include <hv/monitor.h>
+#include <hv/port.h>
 #include <hv/watchdog.h>
 
 #define NS_PER_US  UINT64_C(1000)
@@ -110,7 +111,9 @@ void health_reset_devices(const struct layout_partition *config)
     for (uint32_t i = 0; i < config->reset_count; i++) {
         const struct layout_write *write = &config->resets[i];
 
-        if (write->width == 1u) {
+        if (HV_HAS_PORTS && write->address.raw >= LAYOUT_PORTS) {
+            port_write((uint16_t)write->address.raw, write->width, write->value);
+        } else if (write->width == 1u) {
             mmio_write8(write->address.raw, (uint8_t)write->value);
         } else if (write->width == 2u) {
             mmio_write16(write->address.raw, (uint16_t)write->value);

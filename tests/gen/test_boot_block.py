@@ -13,7 +13,7 @@ import pytest
 import samples_x86 as samples
 from hvgen import generate, guest_acpi, pc, pvh
 from hvgen.diag import Failed
-from hvgen.model import Device, Interrupt, Plan, Region
+from hvgen.model import Device, Interrupt, Plan, Region, Watchdog
 from samples import GIB, MIB
 
 needs_iasl = pytest.mark.skipif(shutil.which("iasl") is None, reason="no iasl")
@@ -172,6 +172,44 @@ def test_acpica_reads_the_tables(tmp_path: Path) -> None:
         assert re.search(r"Reset Register : .*\n.*\n.*\n.*\n.*Encoded Access Width : 01 .*\n.*Address : 0000000000000CF9", fadt)
         assert re.search(r"Sleep Control Register : (?:.*\n){5}.*Address : 0000000000000600", fadt)
         assert "Subtable Type : 00 [Processor Local APIC]" in texts["APIC"]
+
+
+def watched() -> Guest:
+    hw = samples.hardware()
+    part = samples.partition(hw, 0, "a", [0], [samples.ram_mapping(0, 32 * MIB, 16 * MIB)])
+    part = samples.replace(part, watchdog=Watchdog(pc.watchdog_ports(hw).base, 0, 0),
+                           spec=samples.replace(part.spec, watchdog_ns=2_500_000_000, watchdog_boot_ns=60 * 10**9))
+    return Guest(samples.plan(hw, [part]), 0)
+
+
+def test_wdat() -> None:
+    """As acpica's actbl3.h and Linux' drivers/acpi/acpi_watchdog.c and drivers/watchdog/wdat_wdt.c read it."""
+    table = watched().tables()["WDAT"]
+    assert struct.unpack("<IHBBB3xIIIB3xI", table[36:68]) == (32, 0xff, 0xff, 0xff, 0xff, 1, 2500, 1, 1, (len(table) - 68) // 24)
+    found = [struct.unpack("<BBHBBBBQII", table[at:at + 24]) for at in range(68, len(table), 24)]
+    assert {entry[0] for entry in found} >= {1, 4, 5, 6, 8, 9, 10, 11, 32, 33}
+    for entry in found:
+        assert entry[2:7] == (0, 1, 32, 0, 3) and entry[7] in (0x610, 0x614, 0x618) and entry[1] in (0, 1, 2, 3)
+    assert not {entry[7] for entry in found} & set(range(0x70, 0x74)), "Linux ignores it: the RTC's ports"
+    assert "WDAT" not in next(guests()).tables()
+
+
+@needs_iasl
+def test_acpica_reads_the_watchdogs_table(tmp_path: Path) -> None:
+    text = disassembled(watched().tables()["WDAT"], tmp_path, "wdat")
+    for line in (r"Timer Period : 00000001", r"Max Count : 000009C4", r"Min Count : 00000001", r"Enabled : 1",
+                 r"Watchdog Entry Count : 0000000C", r"PCI Segment : 00FF"):
+        assert re.search(line, text), line
+    assert len(re.findall(r"Space ID : 01 \[SystemIO\]", text)) == 12
+    assert len(re.findall(r"Encoded Access Width : 03 \[DWord Access:32\]", text)) == 12
+
+
+def test_ports_of_watchdogs() -> None:
+    """The first sixteen behind the sleep register at which the board has nothing."""
+    hw = samples.hardware()
+    assert pc.watchdog_ports(hw) == Region(0x610, 16)
+    more = Device("/gpe@620", (), ("test,gpe",), (), (), False, ports=(Region(0x618, 0x20), Region(0x640, 1)))
+    assert pc.watchdog_ports(samples.replace(hw, devices=(*hw.devices, more))) == Region(0x650, 16)
 
 
 @needs_iasl

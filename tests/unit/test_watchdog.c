@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests: core/watchdog.c */
+/* tests: core/watchdog.c core/watchdog_sbsa.c */
 /* with: HEALTH WATCHDOG MONITOR */
 /* A clock that the test turns; a board with one core that looks, for a virtual and a direct partition. */
 #include <setjmp.h>

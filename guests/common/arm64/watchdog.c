@@ -35,7 +35,7 @@ void watchdog_refresh(void)
     }
 }
 
-void watchdog_set_half(uint32_t counts)
+void watchdog_set_half(uint64_t counts)
 {
-    mmio_write32(control.base + WOR, counts);
+    mmio_write32(control.base + WOR, counts < UINT32_MAX ? (uint32_t)counts : UINT32_MAX);
 }

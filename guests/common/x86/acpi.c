@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The little of ACPI (6.5, chapter 5) that a small guest needs: MADT and FADT. It trusts the tables. */
+/* The little of ACPI (6.5, chapter 5) that a small guest needs: MADT and FADT, and where the rest lies. It trusts the tables. */
 #include "guest.h"
 
 #define FADT_DSDT           40
@@ -89,6 +89,8 @@ void acpi_open(uint64_t rsdp)
         } else if (memcmp(table, "APIC", 4) == 0) {
             madt = table;
             read_madt();
+        } else if (memcmp(table, "WDAT", 4) == 0) {
+            acpi.wdat = table;
         }
     }
 }

@@ -105,6 +105,7 @@ struct acpi {
     uint16_t reset, sleep;    /* 8 bits wide */
     uint8_t reset_value;
     const uint8_t *dsdt;      /* NULL: none */
+    const uint8_t *wdat;      /* watchdog actions, NULL: none */
 };
 extern struct acpi acpi;
 

@@ -46,3 +46,13 @@ void way_faults(void)
     for (;;) {
     }
 }
+
+uint32_t way_peek(uint64_t address)
+{
+    return mmio_read32(address);
+}
+
+void way_poke(uint64_t address, uint32_t value)
+{
+    mmio_write32(address, value);
+}

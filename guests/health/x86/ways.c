@@ -27,3 +27,17 @@ void way_faults(void)
 {
     way_spin();
 }
+
+uint32_t way_peek(uint64_t address)
+{
+    return address < 0x10000 ? port_read8((uint16_t)address) : mmio_read32(address);
+}
+
+void way_poke(uint64_t address, uint32_t value)
+{
+    if (address < 0x10000) {
+        port_write8((uint16_t)address, (uint8_t)value);
+    } else {
+        mmio_write32(address, value);
+    }
+}

@@ -4,6 +4,7 @@
 #include <hv/console.h>
 #include <hv/fault.h>
 #include <hv/vuart.h>
+#include <hv/watchdog.h>
 
 #include "exits.h"
 #include "insn.h"
@@ -138,21 +139,31 @@ static void report_port(const struct layout_partition *config, uint16_t port)
     }
 }
 
+static bool is_watchdog(const struct layout_partition *config, uint16_t port)
+{
+    return HV_WATCHDOG && config->watchdog_ns != 0 && port - config->watchdog.raw < WATCHDOG_PORTS;
+}
+
 static uint32_t port_in(struct cpu *cpu, uint16_t port, uint32_t size)
 {
-    const struct layout_vuart *vuart = &cpu->vcpu.config->vuart;
+    const struct layout_partition *config = cpu->vcpu.config;
+    const struct layout_vuart *vuart = &config->vuart;
     uint32_t value;
+    uint64_t count;
 
     if (vuart->intid != 0 && port - vuart->base.raw < VUART_PORTS && size == 1u) {
-        return (uint32_t)vuart_read(partition_index(cpu->vcpu.config), port - vuart->base.raw);
+        return (uint32_t)vuart_read(partition_index(config), port - vuart->base.raw);
+    }
+    if (is_watchdog(config, port)) {
+        return watchdog_read(config, port - config->watchdog.raw, size, &count) ? (uint32_t)count : UINT32_MAX;
     }
     if (port == PORT_RESET || port == PORT_SLEEP_CONTROL || port == PORT_SLEEP_STATUS) {
         return 0;
     }
-    if (HV_PCI && pci_in(cpu->vcpu.config, port, size, &value)) {
+    if (HV_PCI && pci_in(config, port, size, &value)) {
         return value;
     }
-    report_port(cpu->vcpu.config, port);
+    report_port(config, port);
     return UINT32_MAX;
 }
 
@@ -162,6 +173,8 @@ static void port_out(struct cpu *cpu, uint16_t port, uint32_t size, uint32_t val
 
     if (config->vuart.intid != 0 && port - config->vuart.base.raw < VUART_PORTS && size == 1u) {
         vuart_write(partition_index(config), port - config->vuart.base.raw, value);
+    } else if (is_watchdog(config, port)) {
+        (void)watchdog_write(config, port - config->watchdog.raw, size, value);
     } else if (port == PORT_RESET) {
         if ((value & RESET_BITS) == RESET_BITS) {
             partition_request(config, REQUEST_RESTART);

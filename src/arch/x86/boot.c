@@ -241,6 +241,8 @@ void boot_first_core(uint32_t cpu)
     }
     if (layout.console_irq != 0) {
         route_console(layout.uart.intid);
+    }
+    if (layout.console_irq != 0 || HV_WATCHDOG) {
         arch_alarm(0);  /* firmware has left it ticking */
         if (layout.pc.pit_line != LAYOUT_NO_LINE) {
             route_console(layout.pc.pit_line);

@@ -3,6 +3,7 @@
 #include <hv/arch.h>
 #include <hv/console.h>
 #include <hv/port.h>
+#include <hv/watchdog.h>
 
 #include "apic.h"
 #include "exits.h"
@@ -86,6 +87,9 @@ static void look_around(const struct vcpu *vcpu)
         console_input();
         console_tick();
     }
+    if (HV_WATCHDOG && vcpu->cpu == layout.console_cpu) {
+        watchdog_tick(vcpu->cpu);
+    }
 }
 
 void arch_wait(struct vcpu *vcpu, bool sleep)
@@ -126,7 +130,7 @@ void arch_console_irq(bool on)
     (void)on;  /* edges: what is not taken now is looked for again by the alarm */
 }
 
-/* The 8254's channel 0 reaches the console's core as an NMI; at most 55 ms, after which it looks again. */
+/* The 8254's channel 0 reaches the console's core, as an NMI if that is no pool's; at most 55 ms, after which it looks again. */
 void arch_alarm(uint64_t ns)
 {
     uint64_t count = ns / PIT_NS;
@@ -147,13 +151,7 @@ void arch_alarm(uint64_t ns)
 static void write_ports(const struct layout_out *out, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (out[i].width == 1u) {
-            port_write8(out[i].port, (uint8_t)out[i].value);
-        } else if (out[i].width == 2u) {
-            port_write16(out[i].port, (uint16_t)out[i].value);
-        } else {
-            port_write32(out[i].port, out[i].value);
-        }
+        port_write(out[i].port, out[i].width, out[i].value);
     }
 }
 

@@ -4,9 +4,9 @@
 #include <hv/console.h>
 #include <hv/pool.h>
 #include <hv/trace.h>
+#include <hv/watchdog.h>
 
 #include "apic.h"
-#include "clock.h"
 #include "exits.h"
 #include "ioapic.h"
 #include "pool.h"
@@ -46,13 +46,6 @@ uint32_t arch_thread(void)
 uint32_t arch_core(void)
 {
     return cpu_here()->home->vcpu.cpu;
-}
-
-uint64_t arch_counts(uint64_t ns)
-{
-    uint64_t hz = clock_hz();
-
-    return ns / UINT64_C(1000000000) * hz + ns % UINT64_C(1000000000) * hz / UINT64_C(1000000000);
 }
 
 /* ---------------------------------------------------------------- a vcpu's state */
@@ -315,8 +308,8 @@ void arch_decide_at(uint64_t at)
 
 static bool is_console_line(const struct cpu *core, uint32_t line)
 {
-    return layout.console_irq != 0 && core->vcpu.cpu == layout.console_cpu &&
-           (line == layout.uart.intid || line == layout.pc.pit_line);
+    return (layout.console_irq != 0 || HV_WATCHDOG) && core->vcpu.cpu == layout.console_cpu &&
+           ((layout.console_irq != 0 && line == layout.uart.intid) || line == layout.pc.pit_line);
 }
 
 /* Called by the interrupt table of a pool's core for lines; pool_entry.S notes its timer and kicks by itself. */
@@ -332,6 +325,17 @@ void pool_vector(uint32_t vector)
     wrmsr(MSR_X2APIC_EOI, 0);
 }
 
+/* On the console's core: what waits for the port, and the watchdogs. */
+static void tick(void)
+{
+    if (layout.console_irq != 0) {
+        console_tick();
+    }
+    if (HV_WATCHDOG) {
+        watchdog_tick(layout.console_cpu);
+    }
+}
+
 /* Looks after what the core has taken. True: the scheduler is to be asked. */
 static bool serve(struct cpu *core)
 {
@@ -341,11 +345,11 @@ static bool serve(struct cpu *core)
     if ((fired & POOL_FIRED_TIMER) != 0) {
         core->armed_at = UINT64_MAX;
     }
-    if ((fired & POOL_FIRED_CONSOLE) != 0) {
+    if ((fired & POOL_FIRED_CONSOLE) != 0 && layout.console_irq != 0) {
         console_input();
     }
-    if ((fired & (POOL_FIRED_KICK | POOL_FIRED_CONSOLE)) != 0 && layout.console_irq != 0 && core->vcpu.cpu == layout.console_cpu) {
-        console_tick();
+    if ((fired & (POOL_FIRED_KICK | POOL_FIRED_CONSOLE)) != 0 && core->vcpu.cpu == layout.console_cpu) {
+        tick();
     }
     if ((fired & POOL_FIRED_KICK) != 0 || rdtsc() >= core->decide_at) {
         return true;

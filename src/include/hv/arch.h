@@ -48,7 +48,8 @@ void arch_console_irq(bool on);
 /* console_tick() will be called on this core in `ns` nanoseconds; 0: not any more. */
 void arch_alarm(uint64_t ns);
 
-/* The same for watchdog_tick() and console_tick(), by the board's counter; UINT64_MAX: not any more. */
+/* The same for watchdog_tick() and console_tick(), by the board's counter; UINT64_MAX: not any more. x86: on the
+ * console's core alone has it an effect. */
 void arch_alarm_at(uint64_t at);
 
 /* Nanoseconds as counts of arch_counter(). */

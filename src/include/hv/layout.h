@@ -173,7 +173,7 @@ _Static_assert(sizeof(struct layout_vuart) == 16, "layout ABI");
 
 /* A write to a register of a device. */
 struct layout_write {
-    pa_t     address;
+    pa_t     address;    /* x86: LAYOUT_PORTS + the I/O port for a register there */
     uint32_t width;      /* bytes: 1, 2 or 4 */
     uint32_t value;
 };
@@ -228,12 +228,12 @@ struct layout_partition {
     uint32_t doorbell_count;
     uint32_t monitor;            /* 1: it may look at the others, stop, start and restart them */
     uint32_t restart_limit;      /* on-fault restart: at most so often in restart_window_ns, then stop; 0: no limit */
-    uint32_t watchdog_intid;     /* its warning interrupt, 0: there is no watchdog */
+    uint32_t watchdog_intid;     /* ARM64: its warning interrupt, 0: there is no watchdog; x86: 0 */
     uint64_t restart_window_ns;
-    ipa_t    watchdog;           /* refresh frame, 4 KiB; the control frame is the next page */
-    uint64_t watchdog_ns;        /* a fault if it is not refreshed for so long; the interrupt comes at half of it */
+    ipa_t    watchdog;           /* refresh frame, 4 KiB; the control frame is the next page; x86: its first I/O port of 16 */
+    uint64_t watchdog_ns;        /* a fault if it is not refreshed for so long, 0: none; the interrupt comes at half of it */
     uint64_t watchdog_boot_ns;   /* the same, from each start to the first refresh */
-    uint32_t watchdog_cpu;       /* index into layout.cpus of the core that watches it: not a `direct` one */
+    uint32_t watchdog_cpu;       /* index into layout.cpus of the core that watches it: not a `direct` one; x86: console_cpu */
     uint32_t restart_then;       /* enum layout_on_fault: what comes in place of a restart beyond the limit */
     const struct layout_write *resets;  /* to registers of its devices, at each restart and stop */
     uint32_t reset_count;
@@ -365,7 +365,7 @@ struct layout {
     uint64_t el2_tcr;         /* x86: 0 */
     uint32_t pa_bits;         /* physical address bits that the tables use: the CPU must have them */
     uint32_t conduit;         /* enum layout_conduit, of the board's PSCI; x86: LAYOUT_CONDUIT_NONE */
-    uint32_t console_cpu;     /* index into cpus of the core that takes the UART's interrupt */
+    uint32_t console_cpu;     /* index into cpus of the core that takes the UART's interrupt, and on x86 the 8254's */
     uint32_t console_irq;     /* 1: there is such a core (one that is not `direct`) */
     uint32_t vtimer_intid;    /* PPIs of the generic timer, as INTIDs */
     uint32_t ptimer_intid;

@@ -40,6 +40,18 @@ static inline void port_write32(uint16_t port, uint32_t value)
     __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
+/* width: bytes, 1, 2 or 4. */
+static inline void port_write(uint16_t port, uint32_t width, uint32_t value)
+{
+    if (width == 1u) {
+        port_write8(port, (uint8_t)value);
+    } else if (width == 2u) {
+        port_write16(port, (uint16_t)value);
+    } else {
+        port_write32(port, value);
+    }
+}
+
 #else
 
 #define HV_HAS_PORTS  0
@@ -47,6 +59,7 @@ static inline void port_write32(uint16_t port, uint32_t value)
 /* Never called where there are none. */
 uint8_t port_read8(uint16_t port);
 void    port_write8(uint16_t port, uint8_t value);
+void    port_write(uint16_t port, uint32_t width, uint32_t value);
 
 #endif
 #endif
