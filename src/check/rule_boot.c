@@ -584,7 +584,7 @@ static void wdat_entry(const struct world *world, struct proof *proof, const str
 
 static void watchdog_of(const struct world *world, struct proof *proof, const struct part *part, const struct boot *boot)
 {
-    const uint8_t *body = boot->wdat.bytes + HEADER_SIZE;
+    const uint8_t *body;
     uint64_t ms = part->raw.watchdog_ns / NS_PER_MS;
 
     proof->checked++;
@@ -596,6 +596,7 @@ static void watchdog_of(const struct world *world, struct proof *proof, const st
     if (boot->wdat.bytes == NULL) {
         return;
     }
+    body = boot->wdat.bytes + HEADER_SIZE;
     if (boot->wdat.length != HEADER_SIZE + WDAT_HEADER + ACTION_COUNT * WDAT_ENTRY || little(body, 4) != WDAT_HEADER ||
         little(body + 28, 4) != ACTION_COUNT) {
         violate(proof, "the WDAT of %s has %" PRIu64 " entries in %" PRIu32 " bytes; %zu are expected", part->name,
