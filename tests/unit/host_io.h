@@ -29,5 +29,6 @@ void fake_port_write(uint16_t port, uint32_t size, uint32_t value);
 #define port_write8(port, value)     fake_port_write((port), 1, (value))
 #define port_write16(port, value)    fake_port_write((port), 2, (value))
 #define port_write32(port, value)    fake_port_write((port), 4, (value))
+#define port_write(port, width, value)  fake_port_write((port), (width), (value))
 
 #endif

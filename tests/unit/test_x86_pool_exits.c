@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests: arch/x86/pool_exits.c arch/x86/pool.c arch/x86/timer.c arch/x86/time.c arch/x86/vapic.c arch/x86/ioapic_shared.c arch/x86/xcr0.c */
+/* tests: arch/x86/pool_exits.c arch/x86/pool.c arch/x86/timer.c arch/x86/time.c arch/x86/vapic.c arch/x86/ioapic_shared.c */
+/* tests: arch/x86/xcr0.c */
 /* tests: arch/x86/svm/shared.c arch/x86/svm/svm.c arch/x86/core.c arch/x86/apic.c arch/x86/icr.c arch/x86/clock.c */
 /* tests: arch/x86/access.c arch/x86/msr.c arch/x86/state.c arch/x86/insn.c arch/x86/exits.c arch/x86/memory.c arch/x86/ioapic.c */
 /* tests: core/pool.c core/sched_rtds.c core/sched_arinc.c core/partition.c core/fault.c core/vuart_16550.c */
