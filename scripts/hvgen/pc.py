@@ -37,8 +37,8 @@ COM_PORTS = ((0x3f8, 4), (0x2f8, 3), (0x3e8, 4), (0x2e8, 3))
 COM_SIZE = 8
 
 
-# Emulated in every guest: sleep control and status, the register that restarts; and, in some, a watchdog.
-GUEST_PORTS = (Region(0x600, 2), Region(0xcf9, 1))
+# Emulated in guests: sleep control and status, the register that restarts, PCI configuration; and, in some, a watchdog.
+GUEST_PORTS = (Region(0x600, 2), Region(0xcf8, 8))
 WATCHDOG_FIRST = 0x610
 WATCHDOG_PORTS = 16
 
