@@ -93,8 +93,8 @@ class PnpDevice:
     memory: tuple[tuple[Region, bool], ...] = ()   # and whether it may be written
     uid_text: str = ""                 # in place of uid
     properties: tuple[tuple[str, str], ...] = ()
-    values: tuple[tuple[str, int], ...] = ()       # more names
-    notifies: tuple[tuple[str, str], ...] = ()     # methods, and the device that each of them notifies
+    flag: str = ""                     # of a bell: 1 from a notification until its state has been read
+    notifies: tuple[tuple[str, str, str], ...] = ()   # methods, and the device and flag of each
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,8 @@ def device(d: PnpDevice) -> bytes:
     body = (d.name.encode() + name("_HID", hid) + name("_UID", string(d.uid_text) if d.uid_text else integer(d.uid))
             + (name("_CRS", resources(d.ports, d.interrupts, d.memory)) if has_resources(d) else b"")
             + (name("_DSD", properties(d.properties)) if d.properties else b"")
-            + b"".join(name(key, integer(value)) for key, value in d.values)
-            + b"".join(notifier(method, target) for method, target in d.notifies))
+            + (state_method(d.flag) if d.flag else b"")
+            + b"".join(notifier(title, target, flag) for title, target, flag in d.notifies))
     return b"\x5b\x82" + pkg_length(body) + body
 
 
@@ -215,10 +215,24 @@ def has_resources(d: PnpDevice) -> bool:
     return bool(d.ports or d.interrupts or d.memory)
 
 
-def notifier(method: str, target: str) -> bytes:
-    """Method (NAME) { Notify (TARGET, 0x80) }"""
-    body = method.encode() + b"\0" + b"\x86" + target.encode() + integer(STATUS_CHANGED)
+def method(title: str, body: bytes) -> bytes:
+    """Without arguments (20.2.5.2)."""
+    body = title.encode() + b"\0" + body
     return b"\x14" + pkg_length(body) + body
+
+
+def store(value: int, target: str) -> bytes:
+    return b"\x70" + integer(value) + target.encode()
+
+
+def state_method(flag: str) -> bytes:
+    return method("_PSR", store(0, flag) + b"\xa4" + integer(1))
+
+
+def notifier(title: str, target: str, flag: str) -> bytes:
+    """If (LNot (FLAG)) { Store (1, FLAG) Notify (TARGET, 0x80) }"""
+    inside = b"\x92" + flag.encode() + store(1, flag) + b"\x86" + target.encode() + integer(STATUS_CHANGED)
+    return method(title, b"\xa0" + pkg_length(inside) + inside)
 
 
 PCI_HID = "PNP0A03"
@@ -246,7 +260,8 @@ def pci_root(root: PciRoot) -> bytes:
 def dsdt(devices: Sequence[PnpDevice], roots: Sequence[PciRoot] = ()) -> bytes:
     body = name("_S5", package((S5, 0, 0, 0)))
     if devices or roots:
-        inside = b"_SB_" + b"".join(device(d) for d in devices) + b"".join(pci_root(r) for r in roots)
+        flags = b"".join(name(d.flag, integer(0)) for d in devices if d.flag)
+        inside = b"_SB_" + flags + b"".join(device(d) for d in devices) + b"".join(pci_root(r) for r in roots)
         body += b"\x10" + pkg_length(inside) + inside
     return table(b"DSDT", 2, body)
 
@@ -275,6 +290,7 @@ def asl(plan: Plan, part: PlanPartition, devices: Sequence[PnpDevice], roots: Se
            f"    Name (_S5, Package () {{ {S5}, 0, 0, 0 }})  // power off: the partition stops"]
     if devices or roots:
         out += ["    Scope (\\_SB)", "    {"]
+        out += [f"        Name ({d.flag}, 0)" for d in devices if d.flag]
         for d in devices:
             hid = f'EisaId ("{d.hid}")' if len(d.hid) == 7 else f'"{d.hid}"'
             uid = f'"{d.uid_text}"' if d.uid_text else str(d.uid)
@@ -287,8 +303,9 @@ def asl(plan: Plan, part: PlanPartition, devices: Sequence[PnpDevice], roots: Se
                 out += [f'                    Package () {{ "{key}", "{value}" }}{"," if n + 1 < len(d.properties) else ""}'
                         for n, (key, value) in enumerate(d.properties)]
                 out += ["                }", "            })"]
-            out += [f"            Name ({key}, {value})" for key, value in d.values]
-            out += [f"            Method ({method}) {{ Notify ({target}, {STATUS_CHANGED:#x}) }}" for method, target in d.notifies]
+            out += [f"            Method (_PSR) {{ Store (0, {d.flag}) Return (1) }}"] if d.flag else []
+            out += [f"            Method ({title}) {{ If (LNot ({flag})) {{ Store (1, {flag}) Notify ({target}, {STATUS_CHANGED:#x}) }} }}"
+                    for title, target, flag in d.notifies]
             out.append("        }")
         for root in roots:
             out += asl_root(root)
@@ -353,13 +370,14 @@ def channel_devices(plan: Plan, part: PlanPartition) -> tuple[PnpDevice, ...]:
 
 def bell_devices(channels: Sequence[PnpDevice]) -> list[PnpDevice]:
     """By which Linux tells processes of rings: a power source for each channel that has a doorbell, and an event device
-    that notifies it (docs/guest-abi-x86.md)."""
-    heard = [(d, f"BL{d.name[2:]}") for d in channels if d.interrupts]
-    out = [PnpDevice(bell, BELL_HID, 0, (), (), f"rings of {d.what}", uid_text=d.uid_text, values=(("_PSR", 1),)) for d, bell in heard]
+    that notifies it (docs/guest-abi-x86.md). Not again before the power source has been looked at: Linux queues each."""
+    heard = [d for d in channels if d.interrupts]
+    out = [PnpDevice(f"BL{d.name[2:]}", BELL_HID, 0, (), (), f"rings of {d.what}", uid_text=d.uid_text, flag=f"RG{d.name[2:]}")
+           for d in heard]
     if heard:
-        lines = tuple(d.interrupts[0] for d, _ in heard)
+        lines = tuple(d.interrupts[0] for d in heard)
         out.append(PnpDevice("BELL", EVENT_HID, 0, (), lines, "what rings",
-                             notifies=tuple((f"_E{line.intid:02X}", bell) for line, (_, bell) in zip(lines, heard))))
+                             notifies=tuple((f"_E{line.intid:02X}", bell.name, bell.flag) for line, bell in zip(lines, out))))
     return out
 
 

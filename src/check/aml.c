@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The little AML that a guest's DSDT needs (ACPI 6.5, 20.2): scopes, devices, names with constant values, and methods
- * that do nothing but notify a device of an interrupt. Whatever else stands there is refused, so that nothing hides
+ * of two forms, which notify a device of an interrupt. Whatever else stands there is refused, so that nothing hides
  * from the proof. Resources of every _CRS are collected (6.4).
  */
 #include "check.h"
@@ -10,6 +10,8 @@
 
 #define MAX_DEPTH 8
 #define SPACE_FIXED 0x0c /* 6.4.3.5: produced, decoded positively, both ends fixed */
+#define N         (-1)
+#define COUNT(a)  (uint32_t)(sizeof(a) / sizeof((a)[0]))
 
 enum {
     ZERO_OP = 0x00,
@@ -26,7 +28,11 @@ enum {
     METHOD_OP = 0x14,
     EXTENDED = 0x5b,
     DEVICE_OP = 0x82, /* behind EXTENDED */
+    STORE_OP = 0x70,
     NOTIFY_OP = 0x86,
+    NOT_OP = 0x92,
+    IF_OP = 0xa0,
+    RETURN_OP = 0xa4,
     ROOT_CHAR = 0x5c,
     ONES_OP = 0xff,
 };
@@ -374,17 +380,43 @@ static bool event_line(const uint8_t *name, uint64_t *line)
     return true;
 }
 
-/* Method (_Exx) { Notify (NAME, number) }, without arguments (20.2.5.2, 20.2.5.3). */
+/* Bytes of a fixed form, in which N stands for a name: one and the same, which goes to `name`. */
+static bool take_form(struct code *code, const int *form, uint32_t count, const uint8_t **name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (form[i] != N) {
+            if (left(code) < 1 || *code->at++ != form[i]) {
+                return false;
+            }
+            continue;
+        }
+        const uint8_t *found = left(code) >= 1 && *code->at != ROOT_CHAR ? take_name(code) : NULL;
+
+        if (found == NULL || (*name != NULL && memcmp(found, *name, 4) != 0)) {
+            return false;
+        }
+        *name = found;
+    }
+    return true;
+}
+
+/*
+ * Without arguments (20.2.5.2): Method (_PSR) { Store (0, FLAG) Return (1) }, or
+ * Method (_Exx) { If (LNot (FLAG)) { Store (1, FLAG) Notify (DEVICE, 0x80) } }.
+ */
 static const char *method(struct code code, struct aml *found)
 {
+    static const int state[] = {0, STORE_OP, ZERO_OP, N, RETURN_OP, ONE_OP};
+    static const int ring[] = {0, IF_OP, 19, NOT_OP, N, STORE_OP, ONE_OP, N, NOTIFY_OP};
+    static const int changed[] = {BYTE_PREFIX, 0x80};
+    const uint8_t *title = take_name(&code), *flag = NULL, *none = NULL;
     struct aml_event event = {0};
-    uint64_t number;
-    bool right = event_line(take_name(&code), &event.line) && left(&code) >= 2 && code.at[0] == 0 && code.at[1] == NOTIFY_OP;
 
-    if (right && take(&code, 2)) {
-        event.device = take_name(&code);
+    if (title != NULL && memcmp(title, "_PSR", 4) == 0 && take_form(&code, state, COUNT(state), &flag) && left(&code) == 0) {
+        return NULL;
     }
-    if (event.device == NULL || !take_integer(&code, &number) || left(&code) != 0) {
+    if (!event_line(title, &event.line) || !take_form(&code, ring, COUNT(ring), &flag) ||
+        (event.device = take_name(&code)) == NULL || !take_form(&code, changed, COUNT(changed), &none) || left(&code) != 0) {
         return "a method does more than notify a device of an interrupt";
     }
     found->events = grow(found->events, sizeof(event), found->event_count, &found->event_room);

@@ -101,9 +101,9 @@ def told_another_address(image: PcImage) -> None:
     dsdt_replace(image, "beta", old, new)
 
 
-@fault("channel-told", says="notifies BL01, which is not of the channel that rings by it")
+@fault("channel-told", says="notifies BK01, which is not of the channel that rings by it")
 def notifies_anothers(image: PcImage) -> None:
-    dsdt_replace(image, "alpha", b"\x86BL00\x0a\x80", b"\x86BL01\x0a\x7f")
+    dsdt_replace(image, "alpha", b"\x70\x01RG00\x86BL00\x0a", b"\x70\x01RG00\x86BK01\x0a")
 
 
 @fault("channel-told", says="notify a device, channels ring by")
@@ -114,7 +114,17 @@ def notifies_of_another_line(image: PcImage) -> None:
 
 @fault("acpi-readable", says="a method does more than notify a device of an interrupt")
 def a_method_with_an_argument(image: PcImage) -> None:
-    dsdt_replace(image, "beta", b"\x00\x86BL01\x0a\x80", b"\x01\x86BL01\x0a\x7f")
+    dsdt_replace(image, "beta", b"\x00\xa0\x13\x92RG01", b"\x01\xa0\x13\x91RG01")
+
+
+@fault("acpi-readable", says="a method does more than notify a device of an interrupt")
+def a_method_with_two_flags(image: PcImage) -> None:
+    dsdt_replace(image, "beta", b"\x92RG00\x70\x01RG00\x86BL00", b"\x92RG01\x70\x01RG00\x86BK00")
+
+
+@fault("acpi-readable", says="a method does more than notify a device of an interrupt")
+def a_state_that_changes(image: PcImage) -> None:
+    dsdt_replace(image, "alpha", b"_PSR\x00\x70\x00RG00\xa4\x01", b"_PSR\x00\x70\x01RG00\xa4\x00")
 
 
 @fault("loader-bounded", says="reaches")

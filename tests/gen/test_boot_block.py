@@ -278,8 +278,10 @@ def test_rings_notify_a_device_of_the_channel(tmp_path: Path) -> None:
     assert re.findall(r"Name \(_HID, \"(\w+)\"[^\n]*\s+Name \(_UID, (?:\"(\w+)\"|Zero)\)", text) == [
         ("BLKH0001", "telemetry"), ("BLKH0001", "picture"), ("BLKH0001", "orders"), ("ACPI0003", "telemetry"), ("ACPI0003", "orders"),
         ("ACPI0013", "")]
-    assert re.findall(r"Method \((\w+), 0, NotSerialized\)[^{]*{\s*Notify \((?:\\_SB\.)?(\w+), 0x80\)", text) == [
-        ("_E05", "BL00"), ("_E0A", "BL02")]
+    methods = re.findall(r"Method \((\w+), 0, NotSerialized\)[^{]*{(.*?)\n            }", text, re.S)
+    assert [(title, re.findall(r"\b(If|Notify|Return|RG\d\d = \w+|BL\d\d|0x80)\b", body)) for title, body in methods] == [
+        ("_PSR", ["RG00 = Zero", "Return"]), ("_PSR", ["RG02 = Zero", "Return"]),
+        ("_E05", ["If", "RG00 = One", "Notify", "BL00", "0x80"]), ("_E0A", ["If", "RG02 = One", "Notify", "BL02", "0x80"])]
     assert "Method" not in disassembled(Guest(plan, 2).tables()["DSDT"], tmp_path, "c")
 
 
