@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests: arch/x86/vmx/vmx.c arch/x86/vmx/guest.c arch/x86/vmx/exit.c arch/x86/xcr0.c */
+/* tests: arch/x86/vmx/vmx.c arch/x86/vmx/guest.c arch/x86/vmx/exit.c arch/x86/vmx/shared.c arch/x86/xcr0.c */
+/* with: POOLS */
 /* VMX with a control structure that is a table here; what the exits hand on to is counted. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +11,12 @@
 
 #include <arch/x86/cpu.h>
 #include <arch/x86/exits.h>
+#include <arch/x86/pool.h>
 #include <arch/x86/vmm.h>
 #include <arch/x86/vmx/vmcs.h>
+#include <arch/x86/vmx/vendor.h>
 #include <arch/x86/x86.h>
+#include <hv/arch.h>
 
 #define FIELDS      160u
 #define RIP         UINT64_C(0x1000)
@@ -20,7 +24,7 @@
 #define ALL         UINT64_C(0xffffffff00000000)   /* controls: every bit may be 1, none must */
 
 extern void vmx_unblock_nmi(void);
-extern const uint8_t vmx_landing[1];
+extern const uint8_t vmx_landing[1], vmx_pool_landing[1];
 struct cpuid fake_cpuid(uint32_t leaf, uint32_t subleaf);
 uint64_t fake_rdmsr(uint32_t msr);
 void fake_wrmsr(uint32_t msr, uint64_t value);
@@ -28,7 +32,7 @@ uint64_t fake_read_cr4(void);
 void fake_write_cr4(uint64_t value);
 void fake_instruction(const char *text);
 
-const uint8_t vmx_landing[1];
+const uint8_t vmx_landing[1], vmx_pool_landing[1];
 
 static struct { uint64_t field, value; } fields[FIELDS];
 static uint32_t field_count;
@@ -126,6 +130,30 @@ uint32_t memory_access(struct cpu *cpu, ipa_t address, uint64_t error)
     memory_address = address.raw;
     memory_error = error;
     return memory_length;
+}
+
+static char handed[256];       /* to pool.c and pool_exits.c, in order */
+static uint64_t priority_written, now;
+
+static void hand(const char *what)
+{
+    strncat(handed, what, sizeof(handed) - strlen(handed) - 1);
+}
+
+void pool_cpuid(struct cpu *cpu) { (void)cpu; hand("cpuid "); }
+void pool_msr(struct cpu *cpu, bool write) { (void)cpu; hand(write ? "wrmsr " : "rdmsr "); }
+void pool_halt(struct cpu *cpu) { (void)cpu; hand("halt "); }
+void pool_leave(struct cpu *cpu) { (void)cpu; hand("leave"); }
+void vmm_pool_take(void) { hand("take "); }
+void exit_hypercall(struct cpu *cpu) { (void)cpu; hand("hypercall "); }
+uint64_t arch_counter(void) { return now; }
+bool pool_xcr0(uint64_t value) { return value != 0xe7 && xcr0_valid(value); }  /* of a pool it refuses more */
+
+bool pool_priority(struct cpu *cpu, uint64_t value)
+{
+    (void)cpu;
+    priority_written = value;
+    return value <= 15u;
 }
 
 static struct cpu *self(void)
@@ -530,6 +558,147 @@ static void nmis_wait_for_their_window(void **state)
     assert_int_equal(*field(VMCS_ENTRY_EVENT), 0);
 }
 
+/* ---------------------------------------------------------------- vcpus of pools */
+
+static struct layout_server server;
+static const struct layout_pool pool = { .name = "shared", .servers = &server, .cpu_count = 1, .server_count = 1 };
+
+static int setup_shared(void **state)
+{
+    (void)setup(state);
+    board.pools = &pool;
+    board.pool_count = 1;
+    cpus[0].pool = 1;
+    server = (struct layout_server){ .core = 0 };
+    self()->shared = vmm_shared(0);
+    vmm_share(self());
+    vmm_reset(self());
+    vmm_share_reset(self());
+    did[0] = handed[0] = '\0';
+    now = 1000;
+    return 0;
+}
+
+static void pool_exit(uint32_t reason, uint64_t qualification, const char *expected)
+{
+    *field(VMCS_QUALIFICATION) = qualification;
+    *field(VMCS_RIP) = RIP;
+    *field(VMCS_ENTRY_EVENT) = 0;
+    handed[0] = '\0';
+    vmx_pool_exit(self(), reason);
+    assert_string_equal(handed, expected);
+}
+
+static void its_turn_ends_with_an_interrupt(void **state)
+{
+    (void)state;
+    assert_int_equal(*field(VMCS_PIN), 0x69);              /* interrupts, NMIs, the preemption timer */
+    assert_int_equal(*field(VMCS_PROCESSOR) & 0x180080, 0x180080);  /* HLT, CR8 both ways */
+    assert_int_equal(*field(VMCS_HOST_RIP), (uintptr_t)vmx_pool_landing);
+    assert_int_equal(*(uint32_t *)(void *)pages[1], REVISION);
+    pool_exit(1, 0, "take leave");
+    pool_exit(52, 0, "take leave");
+    pool_exit(12, 0, "halt leave");
+    pool_exit(REASON_RDMSR, 0, "rdmsr leave");
+    pool_exit(REASON_WRMSR, 0, "wrmsr leave");
+    pool_exit(REASON_CPUID, 0, "cpuid leave");
+    pool_exit(REASON_VMCALL, 0, "hypercall leave");
+    pool_exit(30, UINT64_C(0x3f8) << 16 | 8, "leave");     /* the rest as for every guest */
+    assert_true(port.port == 0x3f8 && port.in);
+    self()->reg[RDI] = 0x40;
+    pool_exit(28, 7u << 8 | 4, "leave");
+    assert_int_equal(*field(VMCS_CR4_SHADOW), 0x40);
+    self()->reg[RCX] = self()->reg[RDX] = 0;
+    self()->reg[RAX] = 7;
+    pool_exit(55, 0, "leave");
+    assert_int_equal(*field(VMCS_RIP), RIP + 2);
+    self()->reg[RAX] = 0xe7;                               /* pool_xcr0() has the last word */
+    pool_exit(55, 0, "leave");
+    assert_int_equal(*field(VMCS_RIP), RIP);
+}
+
+static void cr8_is_the_task_priority(void **state)
+{
+    (void)state;
+    self()->reg[9] = 7;
+    pool_exit(28, 9u << 8 | 8, "leave");
+    assert_int_equal(priority_written, 7);
+    assert_int_equal(*field(VMCS_RIP), RIP + 2);
+    self()->shared->vapic.priority = 0xb0;
+    pool_exit(28, 10u << 8 | 1u << 4 | 8, "leave");
+    assert_int_equal(self()->reg[10], 0xb);
+    self()->reg[9] = 16;
+    pool_exit(28, 9u << 8 | 8, "leave");
+    assert_int_equal(*field(VMCS_RIP), RIP);
+    assert_int_equal(*field(VMCS_ENTRY_EVENT), UINT64_C(0x80000b0d));
+}
+
+static void interrupts_when_it_can_take_them(void **state)
+{
+    (void)state;
+    *field(VMCS_RFLAGS) = 0x202;
+    assert_true(vmm_interrupts_on(self()));
+    assert_true(vmm_interrupt(self(), 0x41));
+    assert_int_equal(*field(VMCS_ENTRY_EVENT), UINT64_C(0x80000041));
+    assert_false(vmm_interrupt(self(), 0x42));             /* one at a time */
+    assert_int_equal(*field(VMCS_ENTRY_EVENT), UINT64_C(0x80000041));
+    assert_true((*field(VMCS_PROCESSOR) & 4u) != 0);
+    pool_exit(7, 0, "leave");
+    assert_true((*field(VMCS_PROCESSOR) & 4u) == 0);
+    for (uint32_t blocked = 1; blocked <= 2; blocked++) {  /* behind STI, behind MOV SS */
+        *field(VMCS_INTERRUPTIBILITY) = blocked;
+        assert_false(vmm_interrupt(self(), 0x41));
+    }
+    *field(VMCS_INTERRUPTIBILITY) = 0;
+    *field(VMCS_RFLAGS) = 2;
+    assert_false(vmm_interrupts_on(self()));
+    assert_false(vmm_interrupt(self(), 0x41));
+    assert_int_equal(*field(VMCS_ENTRY_EVENT), 0);
+}
+
+static void what_the_structure_does_not_hold_is_moved(void **state)
+{
+    static const uint32_t moved[] = { 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102 };
+
+    (void)state;
+    for (uint32_t i = 0; i < ARRAY_COUNT(moved); i++) {
+        *msr_at(moved[i]) = 100 + i;
+    }
+    vmm_switch_out(self());
+    assert_null(strstr(did, "vmclear"));                   /* it stays with its core */
+    for (uint32_t i = 0; i < ARRAY_COUNT(moved); i++) {
+        *msr_at(moved[i]) = 7;
+    }
+    vmm_switch_in(self(), false);
+    assert_non_null(strstr(did, "vmptrld"));
+    assert_null(strstr(did, "invvpid"));
+    for (uint32_t i = 0; i < ARRAY_COUNT(moved); i++) {
+        assert_int_equal(*msr_at(moved[i]), 100 + i);
+    }
+    vmm_switch_in(self(), true);
+    assert_non_null(strstr(did, "invvpid"));
+    server.core = LAYOUT_ANY_CORE;
+    vmm_switch_out(self());
+    assert_non_null(strstr(did, "vmclear"));               /* else two cores would keep it */
+}
+
+/* Its turn is over in time even if an interrupt is held back. */
+static void the_preemption_timer_limits_it(void **state)
+{
+    (void)state;
+    *msr_at(0x485) = 5;                                    /* it counts every 32nd */
+    vmm_limit(1000 + 32 * 50);
+    assert_int_equal(*field(VMCS_TIMER), 50);
+    vmm_limit(999);
+    assert_int_equal(*field(VMCS_TIMER), 0);
+    vmm_limit(UINT64_MAX);
+    assert_int_equal(*field(VMCS_TIMER), UINT32_MAX);
+    *field(VMCS_PIN) &= ~UINT64_C(0x40);                   /* a CPU without one */
+    *field(VMCS_TIMER) = 3;
+    vmm_limit(1000);
+    assert_int_equal(*field(VMCS_TIMER), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +719,11 @@ int main(void)
         cmocka_unit_test_setup(no_error_codes_in_real_mode, setup),
         cmocka_unit_test_setup(an_event_on_its_way_is_delivered_again, setup),
         cmocka_unit_test_setup(nmis_wait_for_their_window, setup),
+        cmocka_unit_test_setup(its_turn_ends_with_an_interrupt, setup_shared),
+        cmocka_unit_test_setup(cr8_is_the_task_priority, setup_shared),
+        cmocka_unit_test_setup(interrupts_when_it_can_take_them, setup_shared),
+        cmocka_unit_test_setup(what_the_structure_does_not_hold_is_moved, setup_shared),
+        cmocka_unit_test_setup(the_preemption_timer_limits_it, setup_shared),
     };
 
     return cmocka_run_group_tests_name("x86_vmx", tests, NULL, NULL);
