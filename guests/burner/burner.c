@@ -50,17 +50,6 @@ void guest_irq(uint32_t irq)
 
 /* ------------------------------------------------------------------ what it was told */
 
-/* The number after `key`, which ends in '=', or `otherwise`. */
-static uint64_t argument(const char *key, uint64_t otherwise)
-{
-    for (const char *at = machine_arguments(); *at != '\0'; at++) {
-        if (str_prefix(at, key)) {
-            return str_number(at + strlen(key), NULL);
-        }
-    }
-    return otherwise;
-}
-
 static uint64_t ticks(uint64_t ns)
 {
     uint64_t hz = timer_hz();
@@ -69,18 +58,18 @@ static uint64_t ticks(uint64_t ns)
 
 static void read_arguments(void)
 {
-    budget = ticks(argument("budget=", 1000) * 1000);
-    period = ticks(argument("period=", 10000) * 1000);
-    longest_allowed = ticks(argument("stop=", 0) * 1000);
+    budget = ticks(machine_argument("budget=", 1000) * 1000);
+    period = ticks(machine_argument("period=", 10000) * 1000);
+    longest_allowed = ticks(machine_argument("stop=", 0) * 1000);
     if (longest_allowed == 0) {
         longest_allowed = 2 * (period - budget);
     }
-    tolerance = ticks(argument("tolerance=", 2000));
-    noise = ticks(argument("noise=", 100));
-    after = ticks(argument("after=", 50) * 1000000);
-    run = ticks(argument("run=", 300) * 1000000);
-    naps = argument("nap=", 0) != 0;
-    random_state = argument("seed=", 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    tolerance = ticks(machine_argument("tolerance=", 2000));
+    noise = ticks(machine_argument("noise=", 100));
+    after = ticks(machine_argument("after=", 50) * 1000000);
+    run = ticks(machine_argument("run=", 300) * 1000000);
+    naps = machine_argument("nap=", 0) != 0;
+    random_state = machine_argument("seed=", 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
 }
 
 static uint64_t random_below(uint64_t limit)
@@ -264,7 +253,7 @@ static void judge(void)
 /* From 50 ms on. It sleeps after each `nap=` microseconds for as long, or burns. */
 static void edges(uint32_t wanted)
 {
-    uint64_t length = ticks(argument("nap=", 0) * 1000), last = board_now(), until = last + length;
+    uint64_t length = ticks(machine_argument("nap=", 0) * 1000), last = board_now(), until = last + length;
     while (timer_now() < after) {
         last = board_now();
     }
@@ -298,7 +287,7 @@ static void pace(uint64_t interval)
 int main(uint64_t early)
 {
     (void)early;
-    if (argument("restart=", 0) != 0) {
+    if (machine_argument("restart=", 0) != 0) {
         power_reset();
     }
     read_arguments();
@@ -306,14 +295,14 @@ int main(uint64_t early)
     tick_irq = timer_irq();
     line_on(tick_irq);
     irq_enable();
-    if (argument("pace=", 0) != 0) {
-        pace(ticks(argument("pace=", 0) * 1000));
+    if (machine_argument("pace=", 0) != 0) {
+        pace(ticks(machine_argument("pace=", 0) * 1000));
     }
-    if (argument("edges=", 0) != 0) {
-        edges((uint32_t)argument("edges=", 0));
+    if (machine_argument("edges=", 0) != 0) {
+        edges((uint32_t)machine_argument("edges=", 0));
     }
     print("burner: %lu of %lu us%s\n", timer_ns(budget) / 1000, timer_ns(period) / 1000, naps ? ", sleeping now and then" : "");
-    if (argument("load=", 0) == 0) {
+    if (machine_argument("load=", 0) == 0) {
         measure();
         judge();
     }

@@ -49,6 +49,7 @@ uint32_t machine_memory(struct range *ranges, uint32_t room);
 bool machine_keeps(uint64_t page);                       /* RAM that holds the image or what was handed over */
 uint32_t machine_cpus(uint64_t *ids, uint32_t room);     /* how many there are, maybe more than room */
 const char *machine_arguments(void);                     /* command line, "" if none */
+uint64_t machine_argument(const char *key, uint64_t otherwise);  /* the number behind `key`, which ends in '=' */
 bool machine_console(uint64_t *base, uint32_t *irq);
 void machine_info(void);                                 /* prints the rest, for a person */
 

@@ -24,17 +24,6 @@ void guest_irq(uint32_t irq)
     }
 }
 
-/* The number after `key`, which ends in '=', or `otherwise`. */
-static uint64_t argument(const char *key, uint64_t otherwise)
-{
-    for (const char *at = machine_arguments(); *at != '\0'; at++) {
-        if (str_prefix(at, key)) {
-            return str_number(at + strlen(key), NULL);
-        }
-    }
-    return otherwise;
-}
-
 /* Each point becomes the mean of itself and its neighbours. */
 static void smooth(uint8_t from[SIDE][SIDE], uint8_t to[SIDE][SIDE])
 {
@@ -86,7 +75,7 @@ static void sleep_until(uint64_t when)
 int main(uint64_t early)
 {
     static char line[16];
-    uint64_t passes = argument("passes=", 4), every = argument("every=", 0) * timer_hz() / 1000u;
+    uint64_t passes = machine_argument("passes=", 4), every = machine_argument("every=", 0) * timer_hz() / 1000u;
     uint64_t next, line_at, worked = 0;
     uint32_t count = 0, all = 0;
 

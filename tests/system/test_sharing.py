@@ -30,8 +30,8 @@ def alive(one, *names, tick=3):
         one.expect(rf"^{name}\| tick {tick}", 30, never=NO_PANIC)
 
 
-def test_two_guests_and_linux_on_one_core(build, machine):
-    one = machine(qemu(build.folder("configs/rtds")))
+def two_guests_and_linux(one):
+    """configs/rtds and configs/rtds-x86: all three are alive, and Linux answers on its console."""
     alive(one, "control", "payload")
     one.ports[0].position = 0
     one.expect(r"^linux\| .*Linux is up: 1 CPUs", 90, never=NO_PANIC)
@@ -39,6 +39,10 @@ def test_two_guests_and_linux_on_one_core(build, machine):
     one.expect("input goes to linux", 10)
     one.send("echo sum=$((6*7))\n", pause=0.01)
     one.expect(r"sum=42", 20)
+
+
+def test_two_guests_and_linux_on_one_core(build, machine):
+    two_guests_and_linux(machine(qemu(build.folder("configs/rtds"))))
 
 
 def pooled(build, name, pools, **uses):

@@ -10,7 +10,7 @@ from conftest import long
 from machine import board_arguments
 from pc import BOARD, BOCHS, MODELS, NAMES, SVM, guest, hello, linux, system
 from test_guarantees import NEVER as BROKEN, burner
-from test_sharing import NO_PANIC, WINDOWS, alive
+from test_sharing import NO_PANIC, WINDOWS, alive, two_guests_and_linux
 
 POOLS = "CONFIG_POOLS=y\nCONFIG_ARINC653=y\n"
 
@@ -31,14 +31,7 @@ def second_core(one, number, name):
 
 
 def test_two_guests_and_linux_on_one_core(build, machine):
-    one = machine(qemu(build.folder("configs/rtds-x86")))
-    alive(one, "control", "payload")
-    one.ports[0].position = 0
-    one.expect(r"^linux\| .*Linux is up: 1 CPUs", 90, never=NO_PANIC)
-    one.send("\x013", pause=0.01)
-    one.expect("input goes to linux", 10)
-    one.send("echo sum=$((6*7))\n", pause=0.01)
-    one.expect(r"sum=42", 20)
+    two_guests_and_linux(machine(qemu(build.folder("configs/rtds-x86"))))
 
 
 def test_placed_on_two_cores(build, machine):

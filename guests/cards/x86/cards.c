@@ -63,18 +63,6 @@ static void verdict(const char *what, bool held)
     print("cards: %s: %s\n", what, held ? "held" : "BREACH");
 }
 
-/* The number behind NAME= in the command line, or 0. */
-static uint64_t argument(const char *name)
-{
-    for (const char *at = machine_arguments(); *at != '\0'; at++) {
-        if (str_prefix(at, name)) {
-            const char *end;
-            return str_number(at + strlen(name), &end);
-        }
-    }
-    return 0;
-}
-
 void guest_irq(uint32_t irq)
 {
     if (irq != awaited) {
@@ -169,10 +157,10 @@ static void use_edu(void)
     print("cards: edu says 10! = %u, by %u interrupt %s\n", mmio_read32(edu + EDU_FACTORIAL), interrupts,
           interrupts == 1 && edu_why == 1u ? "ok" : "FAILED");
     memset(page, 0x5a, sizeof(page));
-    dma(argument("base=") + (uint64_t)page);
+    dma(machine_argument("base=", 0) + (uint64_t)page);
     verdict("DMA into its own memory", page_is(0x5a));
-    dma(argument("dma="));
-    print("cards: DMA to 0x%lx was asked for\n", argument("dma="));
+    dma(machine_argument("dma=", 0));
+    print("cards: DMA to 0x%lx was asked for\n", machine_argument("dma=", 0));
 }
 
 static void use_serial(void)
@@ -219,9 +207,9 @@ int main(uint64_t early)
         use(function, id);
     }
     print("cards: %u functions\n", count);
-    if (argument("touch=") != 0) {
+    if (machine_argument("touch=", 0) != 0) {
         wait_for(&never, 1);
-        print("cards: reading 0x%lx: 0x%x\n", argument("touch="), mmio_read32(argument("touch=")));
+        print("cards: reading 0x%lx: 0x%x\n", machine_argument("touch=", 0), mmio_read32(machine_argument("touch=", 0)));
     }
     for (;;) {
         irq_disable();

@@ -31,22 +31,3 @@ bool channel_at(uint32_t index, struct channel *channel, const char **name)
     *name = fdt_string(node, "bulkhead,channel");
     return channel->size != 0;
 }
-
-bool channel_find(const char *name, struct channel *channel)
-{
-    const char *found;
-
-    for (uint32_t i = 0; channel_at(i, channel, &found); i++) {
-        if (str_equal(found, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void channel_listen(const struct channel *channel)
-{
-    if (channel->irq != 0) {
-        gic_enable(channel->irq);
-    }
-}

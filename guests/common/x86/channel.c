@@ -76,22 +76,3 @@ bool channel_at(uint32_t index, struct channel *channel, const char **name)
     read_resources(first, end, channel);
     return channel->size != 0;
 }
-
-bool channel_find(const char *name, struct channel *channel)
-{
-    const char *found;
-
-    for (uint32_t i = 0; channel_at(i, channel, &found); i++) {
-        if (str_equal(found, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void channel_listen(const struct channel *channel)
-{
-    if (channel->irq != 0) {
-        line_on(channel->irq);
-    }
-}
