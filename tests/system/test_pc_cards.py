@@ -2,9 +2,11 @@
 """PCI functions given to partitions on x86: used with their interrupts, and held off from everything else."""
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from pc import SVM, entry, guest, image_of, linux, qemu
+from pc import SVM, entry, guest, hello, linux, qemu, system
 
 PCI = SVM + "CONFIG_PCI=y\n"
 EDU, SERIAL = "/pcie@b0000000/edu@3,0", "/pcie@b0000000/serial@4,0"
@@ -32,10 +34,9 @@ def looks_right(one, part, function, size, place, line):
 
 def test_cards(build, machine, tmp_path):
     """Each has one card. DMA into own and foreign memory does not happen; a foreign card ends in a fault, a restart begins anew."""
-    image = build.text("pc-cards", f"board: qemu-q35\n\npartitions:"
-                       + cards("edu", "[0]", EDU, f"dma={VICTIM + 0x1000000:#x}")
-                       + cards("serial", "[1]", SERIAL, "touch=0xe0000000", 0x44000000)
-                       + guest("watch", "victim", "[2]", f"{{size: 32 MiB, physical: {VICTIM:#x}}}"), defconfig=PCI)
+    image = build.text("pc-cards", system(
+        cards("edu", "[0]", EDU, f"dma={VICTIM + 0x1000000:#x}"), cards("serial", "[1]", SERIAL, "touch=0xe0000000", 0x44000000),
+        guest("watch", "victim", "[2]", f"{{size: 32 MiB, physical: {VICTIM:#x}}}")), defconfig=PCI)
     one = machine(with_cards(image, tmp_path / "card"))
     looks_right(one, "edu", "00:03.0 is 1234:11e8", 0x100000, 0xe0000000, 23)
     one.expect(r"^edu\| cards: edu answers", 10)
@@ -57,7 +58,33 @@ def test_cards(build, machine, tmp_path):
 
 def test_another_board(build, machine):
     """Cards that are not there are missed before any guest runs."""
-    image = build.text("pc-cards-missing", f"board: qemu-q35\n\npartitions:" + cards("edu", "[0]", EDU, ""), defconfig=PCI)
+    image = build.text("pc-cards-missing", system(cards("edu", "[0]", EDU, "")), defconfig=PCI)
     one = machine(qemu(image) + ["-device", "pci-serial,addr=3"])
     one.expect(rf"this is not the board of the layout: {EDU}, which edu needs, has ID 0x21b36 here, not 0x11e81234", 30)
     one.absent(r"^edu\|", 1)
+
+
+@pytest.mark.long
+def test_linux_has_a_serial_card(build, machine, tmp_path):
+    """Debian's kernel finds it through ACPI and the old ports, and its own driver uses it by its line."""
+    image = build.text("pc-cards-linux", system(linux("[0, 1]", "bulkhead.test=serial", more="    devices: [pciserial]\n", quiet=""),
+                                                hello("[2]")), defconfig=PCI)
+    place = tmp_path / "card"
+    one = machine(qemu(image) + ["-chardev", f"socket,id=card,path={place},server=on,wait=off", "-device",
+                                 "pci-serial,addr=4,chardev=card"])
+    one.expect(r"^linux\| .*PCI: Using configuration type 1", 60, never="FAULT")
+    one.expect(r"^linux\| .*pci 0000:00:04.0: \[1b36:0002\]", 30)
+    one.expect(r"^linux\| .*0000:00:04.0: ttyS1 at I/O 0xe000", 30)
+    with socket.socket(socket.AF_UNIX) as card:
+        card.connect(str(place))
+        card.settimeout(60)
+        one.expect(r"^linux\| serial: /dev/ttyS1 ready", 90, never=r"self-test serial: FAILED")
+        wire = card.makefile("rw", newline="\n")
+        for word in ("alpha", "the quick brown fox", "end"):
+            wire.write(f"{word}\n")
+            wire.flush()
+            while wire.readline() != f"ttyS1 heard {word}\n":
+                pass
+    one.expect(r"^linux\| serial: \d+ interrupts", 30)
+    one.expect(r"^linux\| self-test serial: passed", 30, never=r"self-test serial: FAILED")
+    one.expect(r"^hello\| tick", 60)

@@ -104,7 +104,7 @@ static void try_to_master(uint32_t function)
     port_write8(CONFIG_DATA, 7);
     port_write16(CONFIG_DATA, 0xffff);
     verdict("bus master", (config_read(function, REG_COMMAND) & COMMAND_MASTER) == 0);
-    config_write(function, REG_COMMAND, command);
+    config_write(function, REG_COMMAND, command | COMMAND_MASTER);
 }
 
 /* Size and place of BAR 0, as every operating system finds them. */
