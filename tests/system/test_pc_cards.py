@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from pc import SVM, entry, guest, hello, linux, qemu, system
+from conftest import long
+from pc import BOCHS, NAMES, SVM, VMX, entry, guest, hello, linux, qemu, system
 
 PCI = SVM + "CONFIG_PCI=y\n"
 EDU, SERIAL = "/pcie@b0000000/edu@3,0", "/pcie@b0000000/serial@4,0"
@@ -87,4 +88,19 @@ def test_linux_has_a_serial_card(build, machine, tmp_path):
                 pass
     one.expect(r"^linux\| serial: \d+ interrupts", 30)
     one.expect(r"^linux\| self-test serial: passed", 30, never=r"self-test serial: FAILED")
+    one.expect(r"^hello\| tick", 60)
+
+
+@pytest.mark.parametrize("model, vendor", [long("tigerlake", VMX), long("bx_generic", SVM)])
+def test_bochs_usb_controller(build, machine, model, vendor):
+    """Under VMX too: a function for ports, which its guest would like to be a bus master."""
+    image = build.text(f"pc-cards-bochs-{NAMES[vendor]}", system(cards("usb", "[0]", "usb", ""), hello("[1]"), board=BOCHS),
+                       defconfig=vendor + "CONFIG_PCI=y\n")
+    one = machine.bochs(image.elf, limit=400, model=model)
+    one.expect(r"^usb\| cards: host bridge 8086:1237", 300, never="BREACH|FAILED|FAULT|PANIC")
+    one.expect(r"^usb\| cards: 00:01.2 is 8086:7020, 32 bytes at 0xd000, pin 0, line 0", 30)
+    for what in ("capabilities hidden", "another address for its BAR", "another byte for its BAR", "bus master"):
+        one.expect(rf"^usb\| cards: {what}: held", 30, never="BREACH|FAILED|FAULT")
+    one.expect(r"^usb\| cards: UHCI says 0x40 ok", 30)
+    one.expect(r"^usb\| cards: 1 functions", 60)
     one.expect(r"^hello\| tick", 60)

@@ -13,13 +13,18 @@
 #define REG_COMMAND    0x04u
 #define REG_CLASS      0x08u
 #define REG_BAR        0x10u
+#define REG_BARS_END   0x28u
 #define REG_INTERRUPT  0x3cu
 #define COMMAND_MEMORY  2u
 #define COMMAND_MASTER  4u
 
 #define ID_EDU     0x11e81234u
 #define ID_SERIAL  0x00021b36u
+#define ID_UHCI    0x70208086u   /* PIIX3's, in Bochs */
 #define CLASS_HOST 0x0600u
+
+#define UHCI_SOFMOD        0x0cu  /* UHCI 1.1, 2.1.6 */
+#define UHCI_SOFMOD_RESET  0x40u
 
 /* QEMU, docs/specs/edu.rst */
 #define EDU_LIVE        0x04u
@@ -87,13 +92,13 @@ static void wait_for(volatile uint32_t *word, uint64_t seconds)
 
 /* ------------------------------------------------------------------ configuration space */
 
-static void try_to_move(uint32_t function, uint32_t bar)
+static void try_to_move(uint32_t function, uint32_t reg, uint32_t bar)
 {
-    config_write(function, REG_BAR, bar + 0x100000u);
-    verdict("another address for its BAR", config_read(function, REG_BAR) == bar);
-    port_write32(CONFIG_ADDRESS, 1u << 31 | function << 8 | REG_BAR);
+    config_write(function, reg, bar + 0x100000u);
+    verdict("another address for its BAR", config_read(function, reg) == bar);
+    port_write32(CONFIG_ADDRESS, 1u << 31 | function << 8 | reg);
     port_write8(CONFIG_DATA + 3u, 0x12);
-    verdict("another byte for its BAR", config_read(function, REG_BAR) == bar);
+    verdict("another byte for its BAR", config_read(function, reg) == bar);
 }
 
 static void try_to_master(uint32_t function)
@@ -107,19 +112,22 @@ static void try_to_master(uint32_t function)
     config_write(function, REG_COMMAND, command | COMMAND_MASTER);
 }
 
-/* Size and place of BAR 0, as every operating system finds them. */
+/* Size and place of its first BAR, as every operating system finds them. */
 static uint32_t look_at(uint32_t function)
 {
-    uint32_t id = config_read(function, REG_ID), bar = config_read(function, REG_BAR);
-    uint32_t interrupt = config_read(function, REG_INTERRUPT), bits = (bar & 1u) != 0 ? 3u : 15u;
-    config_write(function, REG_BAR, UINT32_MAX);
-    uint32_t size = ~(config_read(function, REG_BAR) & ~bits) + 1u;
-    config_write(function, REG_BAR, bar);
+    uint32_t id = config_read(function, REG_ID), interrupt = config_read(function, REG_INTERRUPT), reg = REG_BAR;
+    while (reg < REG_BARS_END - 4u && config_read(function, reg) == 0) {
+        reg += 4u;
+    }
+    uint32_t bar = config_read(function, reg), bits = (bar & 1u) != 0 ? 3u : 15u;
+    config_write(function, reg, UINT32_MAX);
+    uint32_t size = ~(config_read(function, reg) & ~bits) + 1u;
+    config_write(function, reg, bar);
     print("cards: 00:%02x.%u is %04x:%04x, %u bytes at 0x%x, pin %u, line %u\n", function >> 3, function & 7u, id & 0xffffu,
           id >> 16, size, bar & ~bits, interrupt >> 8 & 0xffu, interrupt & 0xffu);
     awaited = VECTOR_LINE + (interrupt & 0xffu);
     verdict("capabilities hidden", (config_read(function, REG_COMMAND) >> 20 & 1u) == 0 && config_read(function, 0x34) == 0);
-    try_to_move(function, bar);
+    try_to_move(function, reg, bar);
     try_to_master(function);
     return bar & ~bits;
 }
@@ -178,7 +186,9 @@ static void use_serial(void)
 static void use(uint32_t function, uint32_t id)
 {
     uint32_t place = look_at(function);
-    ioapic_route(awaited - VECTOR_LINE, awaited | LEVEL_LOW | core_id() << 56);
+    if (config_read(function, REG_INTERRUPT) != 0) {
+        ioapic_route(awaited - VECTOR_LINE, awaited | LEVEL_LOW | core_id() << 56);
+    }
     irq_enable();
     if (id == ID_EDU) {
         edu = place;
@@ -186,6 +196,9 @@ static void use(uint32_t function, uint32_t id)
     } else if (id == ID_SERIAL) {
         serial = (uint16_t)place;
         use_serial();
+    } else if (id == ID_UHCI) {
+        print("cards: UHCI says 0x%x %s\n", port_read8((uint16_t)(place + UHCI_SOFMOD)),
+              port_read8((uint16_t)(place + UHCI_SOFMOD)) == UHCI_SOFMOD_RESET ? "ok" : "FAILED");
     }
 }
 
