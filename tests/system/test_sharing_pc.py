@@ -3,14 +3,18 @@
 one partition of a pool may not do to another."""
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 import test_pc_isolation as isolation
 from conftest import long
-from machine import board_arguments
-from pc import BOARD, BOCHS, MODELS, NAMES, SVM, guest, hello, linux, system
+from hvtrace import dump
+from machine import REPO, board_arguments
+from pc import BOARD, BOCHS, MODELS, NAMES, SVM, VMX, guest, hello, linux, system
 from test_guarantees import NEVER as BROKEN, burner
 from test_sharing import NO_PANIC, WINDOWS, alive, two_guests_and_linux
+from tracing import rows
 
 POOLS = "CONFIG_POOLS=y\nCONFIG_ARINC653=y\n"
 
@@ -153,3 +157,41 @@ def test_bochs(build, machine, model):
     one.send("fault\r", pause=0.05)
     one.expect(r"^bulkhead\| two restarts", 30, never=NO_PANIC)
     one.expect(r"^two\| tick 1", 60, never=NO_PANIC)
+
+
+@pytest.mark.long
+def test_traced_on_bochs(build, machine, tmp_path):
+    """VMX: global EDF on two cores and a partitioned pool on a third; Bochs runs one instruction of each core in turn, so that
+    nobody is late for what another does."""
+    wide = "{pool: wide, budget: 20 ms, period: 50 ms, extra-time: false}"
+    image = build.text("pc-pool-traced-vmx", system(
+        *(guest(name, "victim", wide, "4 MiB") for name in ("one", "two", "three")),
+        guest("four", "victim", "{pool: own, budget: 10 ms, period: 40 ms}", "4 MiB"),
+        guest("five", "victim", "{pool: own, budget: 20 ms, period: 50 ms}", "4 MiB"), board=BOCHS) + "\npools:\n  wide: {cpus: [0, 1], placement: global}\n  own: {cpus: [2]}\n",
+        VMX + POOLS + "CONFIG_TRACE=y\nCONFIG_TRACE_KIB=16\n")
+    one = machine.bochs(image.elf)
+    for name in ("one", "two", "three", "four", "five"):
+        one.ports[0].position = 0
+        one.expect(rf"^{name}\| victim: ok 3", 120, never=NO_PANIC)
+    where = dump.place(str(image.elf))
+    (tmp_path / "trace.bin").write_bytes(one.memory(where.address, where.size))
+    done = subprocess.run([str(REPO / "scripts/bulkhead"), "trace", str(tmp_path / "trace.bin"), "-O", str(image.out), "--late", "100"],
+                          capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0 and "every guarantee was kept" in done.stdout, done.stdout + done.stderr
+    busy = rows(done.stdout)
+    assert all(busy[name][1] > 1 for name in ("one", "two", "three", "four", "five")), done.stdout
+
+
+@pytest.mark.long
+def test_linux_on_a_shared_core_of_bochs(build, machine):
+    """Debian's kernel under VMX, beside another guest on its core."""
+    image = pooled(build, "linux-vmx", "  shared: {cpus: [1]}\n",
+                   linux("{pool: shared, budget: 6 ms, period: 10 ms, extra-time: true}"),
+                   hello("{pool: shared, budget: 1 ms, period: 10 ms}"), board=BOCHS, vendor=VMX)
+    one = machine.bochs(image.elf, limit=600)
+    one.expect(r"^linux\| .*Linux is up: 1 CPUs", 400, never=NO_PANIC)
+    one.expect(r"linux# ", 60)
+    one.send("echo sum=$((6*7))\n", pause=0.05)
+    one.expect(r"sum=42", 60)
+    one.ports[0].position = len(one.ports[0].text)
+    one.expect(r"^hello\| tick \d+", 30, never=NO_PANIC)
