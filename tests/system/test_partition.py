@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import life
 from configs import guest, hello, linux, system
 from machine import board_arguments
 
@@ -14,116 +15,56 @@ def qemu(image):
     return board_arguments("qemu-virt-arm64") + ["-kernel", str(image.bin)]
 
 
-def start(one, name="hello"):
-    one.expect(rf"^{name}\| hello: Bulkhead guest", 30)
+def pair(build):
+    return build.text("pair", system(hello("[0]", name="one"), hello("[1]", name="two")))
 
 
 def test_reset_starts_afresh(build, machine):
-    one = machine(qemu(build.folder("configs/hello")))
-    start(one)
-    one.expect(r"^hello\| tick 2", 10)
-    one.send("reboot\r", pause=0.01)
-    one.expect(r"hello: rebooting", 10)
-    start(one)
-    one.expect(r"^hello\| tick 1$", 10)
+    life.reset_starts_afresh(machine(qemu(build.folder("configs/hello"))))
 
 
 def test_off_leaves_the_neighbour_alone(build, machine):
-    one = machine(qemu(build.text("pair", system(hello("[0]", name="one"), hello("[1]", name="two")))))
-    start(one, "one")
-    one.send("off\r", pause=0.01)
-    one.expect(r"one\| hello: off", 10)
-    one.expect(r"^two\| tick \d+", 10)
-    one.absent(r"^one\| tick", 3)
-    one.expect(r"^two\| tick \d+", 10)
+    life.off_leaves_the_neighbour_alone(machine(qemu(pair(build))))
 
 
 @pytest.mark.parametrize("interrupts", ("virtual", "direct"))
 def test_fault_is_reported_and_restarts(build, machine, interrupts):
     image = build.text(f"fault-{interrupts}", system(hello("[0]", name="other"), guest(
         "bad", "attacker", "[1]", interrupts, on_fault="restart")))
-    one = machine(qemu(image))
-    one.expect(r"^bad\| attacker: ready", 30)
-    one.send("\x012")
-    one.expect(r"input goes to bad", 10)
-    one.send("beyond\r", pause=0.01)
-    found = one.expect(r"^bulkhead\| FAULT bad, vcpu 0: write to 0x(\w+)", 10)
-    assert int(found.group(1), 16) == 0x42000000
-    one.expect(r"system\.yaml:\d+", 5)
-    one.expect(r"^bad\| attacker: ready", 20)
-    one.expect(r"^other\| tick", 10)
+    life.fault_is_reported_and_restarts(machine(qemu(image)), 0x42000000)
 
 
 def test_fault_stops(build, machine):
     image = build.text("fault-stop", system(hello("[0]", name="other"), hello("[1]", name="bad", on_fault="stop")))
-    one = machine(qemu(image))
-    start(one, "bad")
-    one.send("\x012")
-    one.expect(r"input goes to bad", 10)
-    one.send("fault\r", pause=0.01)
-    one.expect(r"^bulkhead\| FAULT bad", 10)
-    one.expect(r"it is stopped", 10)
-    one.expect(r"^other\| tick", 10)
-    one.absent(r"^bad\| tick", 3)
+    life.fault_stops(machine(qemu(image)))
 
 
 def test_fault_resets_the_board(build, machine):
     image = build.text("fault-reset", system(hello("[0]", on_fault="reset-board")))
-    one = machine(qemu(image) + ["-no-reboot"])
-    start(one)
-    one.send("fault\r", pause=0.01)
-    one.expect(r"the board is reset", 10)
-    assert one.ended(20) == 0
+    life.fault_resets_the_board(machine(qemu(image) + ["-no-reboot"]))
 
 
 def test_fault_on_a_device_names_it(build, machine):
-    one = machine(qemu(build.folder("configs/hello")))
-    start(one)
-    one.send("fault 0x9010000\r", pause=0.01)
-    one.expect(r"^bulkhead\| FAULT hello", 10)
-    one.expect(r"there lies /pl031@9010000, which system.yaml gives to nobody", 5)
+    life.fault_on_a_device_names_it(machine(qemu(build.folder("configs/hello"))), 0x9010000, "/pl031@9010000")
 
 
 def test_console_help_and_switch(build, machine):
-    one = machine(qemu(build.text("pair", system(hello("[0]", name="one"), hello("[1]", name="two")))))
-    start(one, "one")
-    one.ports[0].position = 0
-    start(one, "two")
-    one.send("\x01?")
-    one.expect(r"1 one.*<- input", 10)
-    one.expect(r"2 two", 10)
-    one.send("\x012")
-    one.expect(r"input goes to two", 10)
-    one.send("who is there\r", pause=0.01)
-    one.expect(r"^two\| .*you said: who is there", 10)
-    one.send("\x017")
-    one.expect(r"no such console", 10)
+    life.console_help_and_switch(machine(qemu(pair(build))))
 
 
 def test_every_line_has_its_prefix(build, machine):
-    one = machine(qemu(build.text("pair", system(hello("[0]", name="one"), hello("[1]", name="two")))))
-    for tick in (2, 4, 6):
-        one.expect(rf"tick {tick}", 20)
-    complete = one.text.split("\n")[:-1]
-    assert [line for line in complete if line and not line.startswith(("one| ", "two| ", "bulkhead| "))] == []
+    life.every_line_has_its_prefix(machine(qemu(pair(build))))
 
 
 def test_linux_reboots(build, machine):
     image = build.text("linux-reboot", system(
         linux("[0, 1]", "bulkhead.test=smoke bulkhead.then=reboot"), hello("[2]")))
-    one = machine(qemu(image), limit=240)
-    for _ in range(2):
-        one.expect(r"^linux\| Linux is up: 2 CPUs", 90)
-        one.expect(r"self-test smoke: passed", 60)
-    one.expect(r"^hello\| tick", 10)
+    life.linux_reboots(machine(qemu(image), limit=240))
 
 
 def test_linux_powers_off(build, machine):
     image = build.text("linux-off", system(linux("[0, 1]", "bulkhead.test=smoke"), hello("[2]")))
-    one = machine(qemu(image), limit=240)
-    one.expect(r"self-test smoke: passed", 120)
-    one.expect(r"^hello\| tick", 10)
-    one.absent(r"Linux is up", 5)
+    life.linux_powers_off(machine(qemu(image), limit=240))
 
 
 # ---------------------------------------------------------------- devices

@@ -6,12 +6,10 @@ import time
 
 import pytest
 
+import life
 from conftest import long
+from life import start
 from pc import BOCHS, NAMES, SVM, VMX, guest, hello, image_of, linux, qemu
-
-
-def start(one, name="hello", timeout=30):
-    one.expect(rf"^{name}\| hello: Bulkhead guest", timeout)
 
 
 def pair(build):
@@ -19,13 +17,7 @@ def pair(build):
 
 
 def test_reset_starts_afresh(build, machine):
-    one = machine(qemu(build.folder("configs/hello-x86")))
-    start(one)
-    one.expect(r"^hello\| tick 2", 10)
-    one.send("reboot\r", pause=0.01)
-    one.expect(r"hello: rebooting", 10)
-    start(one)
-    one.expect(r"^hello\| tick 1$", 10)
+    life.reset_starts_afresh(machine(qemu(build.folder("configs/hello-x86"))))
 
 
 def test_many_resets(build, machine):
@@ -53,93 +45,40 @@ def test_input_meets_restarts(build, machine):
 
 
 def test_off_leaves_the_neighbour_alone(build, machine):
-    one = machine(qemu(pair(build)))
-    start(one, "one")
-    one.expect(r"^one\| tick 1", 10)
-    one.send("off\r", pause=0.01)
-    one.expect(r"one\| hello: off", 10)
-    one.expect(r"^two\| tick \d+", 10)
-    one.absent(r"^one\| tick", 3)
-    one.expect(r"^two\| tick \d+", 10)
+    life.off_leaves_the_neighbour_alone(machine(qemu(pair(build))))
 
 
 def test_fault_is_reported_and_restarts(build, machine):
     image = image_of(build, "fault", hello("[0]", name="other"), guest("bad", "attacker", "[1]", on_fault="restart"))
-    one = machine(qemu(image))
-    one.expect(r"^bad\| attacker: ready", 30)
-    one.send("\x012")
-    one.expect(r"input goes to bad", 10)
-    one.send("beyond\r", pause=0.01)
-    found = one.expect(r"^bulkhead\| FAULT bad, vcpu 0: write to 0x(\w+)", 10)
-    assert int(found.group(1), 16) == 0x2000000
-    one.expect(r"system\.yaml:\d+", 5)
-    one.expect(r"^bad\| attacker: ready", 20)
-    one.expect(r"^other\| tick", 10)
+    life.fault_is_reported_and_restarts(machine(qemu(image)), 0x2000000)
 
 
 def test_fault_stops(build, machine):
     image = image_of(build, "fault-stop", hello("[0]", name="other"), hello("[1]", name="bad", on_fault="stop"))
-    one = machine(qemu(image))
-    one.expect(r"^bad\| tick 1", 30)
-    one.send("\x012")
-    one.expect(r"input goes to bad", 10)
-    one.send("fault\r", pause=0.01)
-    one.expect(r"^bulkhead\| FAULT bad", 10)
-    one.expect(r"it is stopped", 10)
-    one.expect(r"^other\| tick", 10)
-    one.absent(r"^bad\| tick", 3)
+    life.fault_stops(machine(qemu(image)))
 
 
 def test_fault_resets_the_board(build, machine):
     image = image_of(build, "fault-reset", hello("[0]", on_fault="reset-board"))
-    one = machine(qemu(image) + ["-no-reboot"])
-    one.expect(r"^hello\| tick 1", 30)
-    one.send("fault\r", pause=0.01)
-    one.expect(r"the board is reset", 10)
-    assert one.ended(20) == 0
+    life.fault_resets_the_board(machine(qemu(image) + ["-no-reboot"]))
 
 
 def test_fault_on_a_device_names_it(build, machine):
-    one = machine(qemu(build.folder("configs/hello-x86")))
-    one.expect(r"^hello\| tick 1", 30)
-    one.send("fault 0xfed00000\r", pause=0.01)
-    one.expect(r"^bulkhead\| FAULT hello", 10)
-    one.expect(r"there lies /hpet@fed00000, which system.yaml gives to nobody", 5)
+    life.fault_on_a_device_names_it(machine(qemu(build.folder("configs/hello-x86"))), 0xfed00000, "/hpet@fed00000")
 
 
 def test_console_help_and_switch(build, machine):
-    one = machine(qemu(pair(build)))
-    start(one, "one")
-    one.ports[0].position = 0
-    start(one, "two")
-    one.expect(r"^two\| tick 1", 20)
-    one.send("\x01?")
-    one.expect(r"1 one.*<- input", 10)
-    one.expect(r"2 two", 10)
-    one.send("\x012")
-    one.expect(r"input goes to two", 10)
-    one.send("who is there\r", pause=0.01)
-    one.expect(r"^two\| .*you said: who is there", 10)
-    one.send("\x017")
-    one.expect(r"no such console", 10)
+    life.console_help_and_switch(machine(qemu(pair(build))))
 
 
 def test_every_line_has_its_prefix(build, machine):
-    one = machine(qemu(pair(build)))
-    for tick in (2, 4, 6):
-        one.expect(rf"tick {tick}", 20)
-    complete = one.text.split("\n")[:-1]
-    assert [line for line in complete if line and not line.startswith(("one| ", "two| ", "bulkhead| "))] == []
+    life.every_line_has_its_prefix(machine(qemu(pair(build))))
 
 
 def test_linux_reboots(build, machine):
     """As PCs do in the end, by the BIOS's entry point: with both cores, twice."""
     image = image_of(build, "linux-reboot", linux("[0, 1]", "bulkhead.test=smoke bulkhead.then=reboot"), hello("[2]"))
-    one = machine(qemu(image), limit=240)
-    for _ in range(2):
-        one.expect(r"^linux\| Linux is up: 2 CPUs", 90)
-        one.expect(r"self-test smoke: passed", 60)
-    one.expect(r"^hello\| tick", 10)
+    life.linux_reboots(machine(qemu(image), limit=240))
 
 
 @pytest.mark.long
@@ -158,10 +97,7 @@ def test_linux_reboots_on_bochs(build, machine):
 def test_linux_powers_off(build, machine):
     """Through ACPI's sleep registers."""
     image = image_of(build, "linux-off", linux("[0, 1]", "bulkhead.test=smoke"), hello("[2]"))
-    one = machine(qemu(image), limit=240)
-    one.expect(r"self-test smoke: passed", 120)
-    one.expect(r"^hello\| tick", 10)
-    one.absent(r"Linux is up", 5)
+    life.linux_powers_off(machine(qemu(image), limit=240))
 
 
 # ---------------------------------------------------------------- devices
