@@ -23,8 +23,8 @@ def qemu(image, **change):
     return board_arguments(BOARD, **change) + ["-kernel", str(image.elf)]
 
 
-def pooled(build, name, pools, *parts, board=BOARD, vendor=SVM):
-    return build.text(f"pc-pool-{name}", f"{system(*parts, board=board)}\npools:\n{pools}", vendor + POOLS)
+def pooled(build, name, pools, *parts, board=BOARD, vendor=SVM, more=""):
+    return build.text(f"pc-pool-{name}", f"{system(*parts, board=board)}\npools:\n{pools}", vendor + POOLS + more)
 
 
 def second_core(one, number, name):
@@ -164,11 +164,11 @@ def test_traced_on_bochs(build, machine, tmp_path):
     """VMX: global EDF on two cores and a partitioned pool on a third; Bochs runs one instruction of each core in turn, so that
     nobody is late for what another does."""
     wide = "{pool: wide, budget: 20 ms, period: 50 ms, extra-time: false}"
-    image = build.text("pc-pool-traced-vmx", system(
-        *(guest(name, "victim", wide, "4 MiB") for name in ("one", "two", "three")),
-        guest("four", "victim", "{pool: own, budget: 10 ms, period: 40 ms}", "4 MiB"),
-        guest("five", "victim", "{pool: own, budget: 20 ms, period: 50 ms}", "4 MiB"), board=BOCHS) + "\npools:\n  wide: {cpus: [0, 1], placement: global}\n  own: {cpus: [2]}\n",
-        VMX + POOLS + "CONFIG_TRACE=y\nCONFIG_TRACE_KIB=16\n")
+    image = pooled(build, "traced-vmx", "  wide: {cpus: [0, 1], placement: global}\n  own: {cpus: [2]}\n",
+                   *(guest(name, "victim", wide, "4 MiB") for name in ("one", "two", "three")),
+                   guest("four", "victim", "{pool: own, budget: 10 ms, period: 40 ms}", "4 MiB"),
+                   guest("five", "victim", "{pool: own, budget: 20 ms, period: 50 ms}", "4 MiB"),
+                   board=BOCHS, vendor=VMX, more="CONFIG_TRACE=y\nCONFIG_TRACE_KIB=16\n")
     one = machine.bochs(image.elf)
     for name in ("one", "two", "three", "four", "five"):
         one.ports[0].position = 0
