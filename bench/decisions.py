@@ -39,7 +39,8 @@ def measure(argv: list[str], cross: str) -> dict[str, int]:
 
 def rows() -> tuple[tuple[str, str], ...]:
     """Keys and titles."""
-    kinds = (("mean", "a decision, mean"), ("worst", "a decision, at most"), ("wake", "a wake-up, at most"),
+    kinds = (("mean", "a decision, mean"), ("worst", "a decision, at most"),
+             ("sleep", "falling asleep, with the decision, at most"), ("wake", "a wake-up, at most"),
              ("all", "a decision with all periods ending at once"))
     decisions = tuple((f"sched.{kind}-{n}", f"scheduler: {title}, {n} vcpu{'s' * (n > 1)}") for kind, title in kinds for n in SIZES)
     return (*decisions, ("sched.event-1", "trace: an event"))

@@ -104,24 +104,28 @@ static uint64_t burn(uint64_t last, uint64_t until)
     return last;
 }
 
-static void sleep_until(uint64_t wake)
+/* Returns when it began to wait, by the board's clock; its timer was set before that. */
+static uint64_t sleep_until(uint64_t wake)
 {
+    uint64_t began = board_now();
     woken = false;
     timer_at(wake);
     while (!woken) {
         irq_disable();
         if (!woken) {
+            began = board_now();
             idle();
         }
         irq_enable();
     }
+    return began;
 }
 
 /* Returns when it runs again. From `wake` on it would have liked to. */
 static uint64_t nap(uint64_t last, uint64_t wake)
 {
     note(last, ASLEEP);
-    sleep_until(wake);
+    (void)sleep_until(wake);
     uint64_t now = timer_now();
     note(wake > last ? wake : last, now);
     return now;
@@ -264,8 +268,7 @@ static void edges(uint32_t wanted)
         }
         last = now;
         if (length != 0 && now > until) {
-            note(last, ASLEEP);
-            sleep_until(timer_now() + length);
+            note(sleep_until(timer_now() + length), ASLEEP);
             last = board_now();
             note(last - 1, last);
             until = last + length;
@@ -280,7 +283,7 @@ static void edges(uint32_t wanted)
 static void pace(uint64_t interval)
 {
     for (uint64_t next = timer_now() + interval;; next += interval) {
-        sleep_until(next);
+        (void)sleep_until(next);
     }
 }
 

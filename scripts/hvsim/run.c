@@ -22,7 +22,7 @@ struct actor {
     uint64_t end, left, debt;       /* of the period; of the budget; had beyond it */
     uint64_t work, wakes;           /* until it sleeps, of core time; when something wakes it */
     uint64_t timer;                 /* when it wakes by itself */
-    uint64_t asleep_since;          /* and on no core */
+    uint64_t asleep_since;
     uint64_t rest_since;            /* it has not run since then, NEVER: it has, or may not complain */
 };
 
@@ -124,33 +124,6 @@ static uint64_t some_rest(uint32_t server)
     }
 }
 
-static void go_to_sleep(uint32_t server)
-{
-    struct actor *actor = &actors[server];
-    uint64_t rest = set->task[server].conduct == SLEEPER ? 3u * some_rest(server) : some_rest(server);
-    bool by_timer = random_chance(50);
-
-    actor->awake = false;
-    actor->rest_since = NEVER;
-    actor->timer = by_timer ? now + rest : random_chance(20) ? now + 2u * rest : NEVER;
-    actor->wakes = by_timer && random_chance(80) ? NEVER : now + rest;
-    actor->asleep_since = now;
-    actor->slept = true;
-    actor->entitled = !set->lenient || (actor->entitled && actor->left == 0);
-    kick(sched_sleep(&sched, server, now, actor->timer));
-}
-
-static void fall_asleep(uint32_t server)
-{
-    struct actor *actor = &actors[server];
-
-    if (set->overhead != 0 && actor->slept) {
-        actor->work = some_work(&set->task[server]);  /* each sleep costs others a late decision: once in a period */
-        return;
-    }
-    go_to_sleep(server);
-}
-
 /* Of what is left, what the rest of the period is worth; or all but the time asleep. */
 static void forfeit(uint32_t server)
 {
@@ -173,7 +146,7 @@ static void be_awake(uint32_t server)
         actor->work = set->task[server].conduct == ALWAYS_READY ? NEVER : some_work(&set->task[server]);
         actor->rest_since = set->lenient ? NEVER : now;
         actor->timer = NEVER;
-        if (core_of(server) == SCHED_IDLE && !set->windows) {
+        if (!set->windows) {
             forfeit(server);
         }
     }
@@ -336,10 +309,11 @@ static void check_window(uint32_t core)
 
 /* ---------------------------------------------------------------- a run */
 
-static void decide(uint32_t core)
+/* The scheduler has decided for a core. */
+static void given(uint32_t core, uint32_t server)
 {
-    uint64_t next, kicked;
-    uint32_t before = cores[core].runs, server = sched_decide(&sched, core, now, &next, &kicked);
+    uint32_t before = cores[core].runs;
+    uint64_t next = sched.due[core];
 
     tally->decisions++;
     if (next <= now) {
@@ -353,7 +327,6 @@ static void decide(uint32_t core)
     }
     if (before != SCHED_IDLE && before != server) {
         actors[before].rest_since = actors[before].awake && actors[before].entitled ? now : NEVER;
-        actors[before].asleep_since = actors[before].awake ? actors[before].asleep_since : now;
     }
     if (server != SCHED_IDLE && before != server) {
         if (!set->windows) {
@@ -371,7 +344,40 @@ static void decide(uint32_t core)
     if (server != SCHED_IDLE && next > (cores[core].free_time ? actors[server].end : now + actors[server].left)) {
         fail("core %u runs server %u and is to decide only at %" PRIu64 " ns", core, server, next);
     }
-    kick(kicked);
+    kick(sched.kick);
+}
+
+static void decide(uint32_t core)
+{
+    given(core, sched_decide(&sched, core, now));
+}
+
+/* What runs on the core goes to sleep. */
+static void go_to_sleep(uint32_t core)
+{
+    uint32_t server = cores[core].runs;
+    struct actor *actor = &actors[server];
+    uint64_t rest = set->task[server].conduct == SLEEPER ? 3u * some_rest(server) : some_rest(server);
+    bool by_timer = random_chance(50);
+
+    actor->awake = false;
+    actor->timer = by_timer ? now + rest : random_chance(20) ? now + 2u * rest : NEVER;
+    actor->wakes = by_timer && random_chance(80) ? NEVER : now + rest;
+    actor->asleep_since = now;
+    actor->slept = true;
+    actor->entitled = !set->lenient || (actor->entitled && actor->left == 0);
+    given(core, sched_sleep(&sched, core, now, actor->timer));
+}
+
+static void fall_asleep(uint32_t core)
+{
+    struct actor *actor = &actors[cores[core].runs];
+
+    if (set->overhead != 0 && actor->slept) {
+        actor->work = some_work(&set->task[cores[core].runs]);  /* each sleep costs others a late decision: once in a period */
+        return;
+    }
+    go_to_sleep(core);
 }
 
 /* All cores that are due decide, and those that they disturb. More rounds than this are one too many. */
@@ -428,10 +434,10 @@ static uint64_t next_event(void)
     return next;
 }
 
-/* What nobody asked for: cores that decide without a reason, servers that are woken twice or put to sleep. */
+/* What nobody asked for: cores that decide without a reason, servers that are woken twice or fall asleep too soon. */
 static void disturb(void)
 {
-    uint32_t server = (uint32_t)random_below(set->count), core = (uint32_t)random_below(set->cores);
+    uint32_t server = (uint32_t)random_below(set->count), core = (uint32_t)random_below(set->cores), runs = cores[core].runs;
 
     switch (random_below(16)) {
     case 0:
@@ -443,8 +449,8 @@ static void disturb(void)
         }
         break;
     case 2:
-        if (set->task[server].conduct != ALWAYS_READY && actors[server].awake) {
-            fall_asleep(server);
+        if (runs != SCHED_IDLE && set->task[runs].conduct != ALWAYS_READY && actors[runs].awake) {
+            fall_asleep(core);
         }
         break;
     default:
@@ -474,9 +480,9 @@ static void step(void)
             be_awake(i);
         }
     }
-    for (uint32_t i = 0; i < set->cores; i++) {
-        if (cores[i].runs != SCHED_IDLE && actors[cores[i].runs].awake && actors[cores[i].runs].work == 0) {
-            fall_asleep(cores[i].runs);
+    for (uint32_t i = 0; i < set->cores && !failed(); i++) {
+        if (cores[i].runs != SCHED_IDLE && actors[cores[i].runs].work == 0) {
+            fall_asleep(i);
         }
     }
     disturb();

@@ -9,8 +9,6 @@
 
 struct pool {
     uint32_t lock;
-    uint64_t next[SCHED_MAX_CORES];     /* of a core's last decision: when it has to decide again, whom it disturbs */
-    uint64_t kick[SCHED_MAX_CORES];
     uint32_t running[SCHED_MAX_CORES];  /* entry in layout.cpus of the thread that each core was given last */
     struct sched sched;
 };
@@ -126,38 +124,38 @@ static void trace_decision(uint32_t index, uint32_t place, uint64_t now, uint32_
     }
 }
 
-/* The thread that this core has to run from now on. */
-static inline uint32_t decide(uint32_t index, uint32_t place)
+/* The scheduler has decided: the thread that this core has to run from now on. The lock is open afterwards. */
+static inline uint32_t carry_out(uint32_t core, uint32_t index, uint64_t now, uint32_t server)
 {
-    const struct layout_pool *config = &layout.pools[index];
     struct pool *pool = &pools[index];
-    uint32_t server, cpu;
-    uint64_t now;
+    uint32_t place = layout.cpus[core].place, cpu = server == SCHED_IDLE ? core : layout.pools[index].servers[server].cpu;
+    uint64_t next = pool->sched.due[place], kick = pool->sched.kick;
 
-    pool_lock(pool);
-    now = arch_counter();
-    server = sched_decide(&pool->sched, place, now, &pool->next[place], &pool->kick[place]);
-    cpu = server == SCHED_IDLE ? config->cpus[place] : config->servers[server].cpu;
     if (HV_TRACE) {
         trace_decision(index, place, now, server, cpu);
     }
     pool->running[place] = cpu;
     pool_unlock(pool);
-    arch_decide_at(pool->next[place]);
-    kick_cores(index, pool->kick[place]);
+    arch_decide_at(core, next);
+    kick_cores(index, kick);
     return cpu;
 }
 
-void pool_schedule(void)
+static inline uint32_t decide(uint32_t core, uint32_t index)
 {
-    uint32_t self = arch_thread(), core, next;
+    struct pool *pool = &pools[index];
+    uint64_t now;
 
-    if (self < layout.cpu_count) {
-        return;  /* the idle thread decides in its own loop */
-    }
-    core = arch_core();
-    next = decide(pool_of(self), layout.cpus[core].place);
-    if (next != self) {
+    pool_lock(pool);
+    now = arch_counter();
+    return carry_out(core, index, now, sched_decide(&pool->sched, layout.cpus[core].place, now));
+}
+
+void pool_schedule(const struct vcpu *vcpu, uint32_t core)
+{
+    uint32_t next = decide(core, pool_of(core));
+
+    if (next != vcpu->cpu) {
         arch_to_next(core, next);
     }
 }
@@ -171,30 +169,34 @@ void pool_main(uint32_t core)
 
         if (cpu != core) {
             arch_to_vcpu(core, cpu);
-        } else if (decide(index, place) == core) {
+        } else if (decide(core, index) == core) {
             arch_idle();
         }
     }
 }
 
-void pool_block(struct vcpu *vcpu, uint64_t wake_at)
+bool pool_block(struct vcpu *vcpu, uint32_t core, uint64_t wake_at)
 {
-    uint32_t index = pool_of(vcpu->cpu);
+    uint32_t index = pool_of(core), next;
     struct pool *pool = &pools[index];
+    uint64_t now;
 
     pool_lock(pool);
     /* Whoever brings work says so before it takes the lock to wake: it is seen here, or wakes what sleeps. */
-    if (!arch_has_work(vcpu)) {
-        uint64_t now = arch_counter();
-
-        (void)sched_sleep(&pool->sched, layout.cpus[vcpu->cpu].place, now, wake_at);
-        if (HV_TRACE) {
-            trace_noted(trace_of_pool(index), index, &pool->sched, now);
-            trace_put(trace_of_pool(index), now, TRACE_SLEEP, vcpu->cpu, 0);
-        }
+    if (arch_has_work(vcpu)) {
+        pool_unlock(pool);
+        return false;
     }
-    pool_unlock(pool);
-    pool_schedule();
+    now = arch_counter();
+    next = sched_sleep(&pool->sched, layout.cpus[core].place, now, wake_at);
+    if (HV_TRACE && !pool->sched.server[layout.cpus[vcpu->cpu].place].awake) {
+        trace_put(trace_of_pool(index), now, TRACE_SLEEP, vcpu->cpu, 0);
+    }
+    next = carry_out(core, index, now, next);
+    if (next != vcpu->cpu) {
+        arch_to_next(core, next);
+    }
+    return true;
 }
 
 void pool_wake(uint32_t cpu)

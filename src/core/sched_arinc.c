@@ -70,22 +70,24 @@ uint64_t sched_windows_wake(struct sched *sched, uint32_t server)
     return kick;
 }
 
-uint64_t sched_windows_sleep(struct sched *sched, uint32_t server, uint64_t wake_at)
+/* Its window may have come on another core already, which waits for it. */
+uint64_t sched_windows_sleep(struct sched *sched, uint32_t core, uint64_t wake_at)
 {
+    uint32_t server = sched->running[core];
     uint64_t kick = 0;
 
     sched->server[server].awake = false;
-    sched->server[server].wake_at = wake_at;
-    for (uint32_t core = 0; core < sched->core_count; core++) {
-        kick |= sched->frame.holder[core] == server ? UINT64_C(1) << core : 0;
+    sched->server[server].alarm = wake_at;
+    for (uint32_t i = 0; i < sched->core_count; i++) {
+        kick |= i != core && sched->frame.holder[i] == server ? UINT64_C(1) << i : 0;
     }
     return kick;
 }
 
-uint32_t sched_windows_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next)
+uint32_t sched_windows_decide(struct sched *sched, uint32_t core, uint64_t now)
 {
     struct sched_frame *frame = &sched->frame;
-    uint64_t phase, end;
+    uint64_t phase, end, *next = &sched->due[core];
     uint32_t holder;
     struct sched_server *server;
 
@@ -102,14 +104,14 @@ uint32_t sched_windows_decide(struct sched *sched, uint32_t core, uint64_t now, 
     }
     frame->holder[core] = holder;
     server = &sched->server[holder];
-    if (HV_TRACE && !server->awake && server->wake_at <= now) {
+    if (HV_TRACE && !server->awake && server->alarm <= now) {
         sched->woken |= UINT64_C(1) << holder;
     }
-    server->awake = server->awake || server->wake_at <= now;
+    server->awake = server->awake || server->alarm <= now;
     if (server->awake) {
         sched->running[core] = holder;
-    } else if (server->wake_at < *next) {
-        *next = server->wake_at;
+    } else if (server->alarm < *next) {
+        *next = server->alarm;
     }
     return sched->running[core];
 }

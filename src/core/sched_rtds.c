@@ -3,9 +3,9 @@
  * RTDS: deferrable servers under earliest deadline first (Strosnider, Lehoczky and Sha 1995; Ghazalie and
  * Baker 1995), with what a server that wakes late in its period may still use kept in proportion, as constant
  * bandwidth servers have it (Abeni and Buttazzo 1998): then utilisation alone says whether all get their budgets.
- * A server that is awake has the end of its period in the timers, when its budget is full again; one that sleeps
- * keeps what is left and finds out on waking how many periods have passed. Each
- * operation costs O(log n) for n servers of the group, and O(log n) more for each period that ends with it;
+ * Each server has one alarm: the end of its period while it is awake, when its budget is full again, and the time to
+ * wake while it sleeps; it keeps what is left then, and finds out on waking how many periods have passed. Each
+ * operation costs O(log n) for n servers of the group, and O(log n) more for each alarm that goes off with it;
  * picking a core to disturb looks at all cores.
  *
  * Somebody is always due to decide when the first timer of a group runs out: with global EDF one core is
@@ -21,7 +21,7 @@ enum heap_kind { QUEUE, TIMER };
 
 static uint64_t key_of(const struct sched_server *server, enum heap_kind kind)
 {
-    return kind == QUEUE || server->awake ? server->deadline : server->wake_at;
+    return kind == QUEUE ? server->deadline : server->alarm;
 }
 
 /* Equal keys are ordered by number, so that the order is total and nobody takes turns for nothing. */
@@ -42,15 +42,17 @@ static void heap_set(struct sched *sched, struct sched_heap *heap, uint32_t plac
     }
 }
 
-static void heap_up(struct sched *sched, struct sched_heap *heap, uint32_t place, enum heap_kind kind)
+/* False: it has not moved. */
+static bool heap_up(struct sched *sched, struct sched_heap *heap, uint32_t from, enum heap_kind kind)
 {
-    uint32_t server = heap->item[place];
+    uint32_t server = heap->item[from], place = from;
 
     while (place > 0 && before(sched, server, heap->item[(place - 1u) / 2u], kind)) {
         heap_set(sched, heap, place, heap->item[(place - 1u) / 2u], kind);
         place = (place - 1u) / 2u;
     }
     heap_set(sched, heap, place, server, kind);
+    return place != from;
 }
 
 static void heap_down(struct sched *sched, struct sched_heap *heap, uint32_t place, enum heap_kind kind)
@@ -73,23 +75,26 @@ static void heap_down(struct sched *sched, struct sched_heap *heap, uint32_t pla
 static void heap_push(struct sched *sched, struct sched_heap *heap, uint32_t server, enum heap_kind kind)
 {
     heap->item[heap->count] = (uint8_t)server;
-    heap_up(sched, heap, heap->count++, kind);
+    (void)heap_up(sched, heap, heap->count++, kind);
 }
 
-static void heap_remove(struct sched *sched, struct sched_heap *heap, uint32_t place, enum heap_kind kind)
+/* What stands there has another key than before. */
+static void heap_move(struct sched *sched, struct sched_heap *heap, uint32_t place, enum heap_kind kind)
+{
+    if (!heap_up(sched, heap, place, kind)) {
+        heap_down(sched, heap, place, kind);
+    }
+}
+
+static void queue_remove(struct sched *sched, struct sched_heap *heap, uint32_t place)
 {
     uint32_t server = heap->item[place], last = heap->item[--heap->count];
 
     if (place < heap->count) {
-        heap_set(sched, heap, place, last, kind);
-        heap_up(sched, heap, place, kind);
-        heap_down(sched, heap, place, kind);
+        heap->item[place] = (uint8_t)last;
+        heap_move(sched, heap, place, QUEUE);
     }
-    if (kind == QUEUE) {
-        sched->server[server].queue_place = 0;
-    } else {
-        sched->server[server].timer_place = 0;
-    }
+    sched->server[server].queue_place = 0;
 }
 
 /* The first of a queue leaves it. */
@@ -112,50 +117,23 @@ static struct sched_group *group_of(struct sched *sched, uint32_t core)
     return &sched->group[sched->global ? 0 : core];
 }
 
-static struct sched_group *group_of_server(struct sched *sched, uint32_t server)
-{
-    return group_of(sched, sched->server[server].params.core);
-}
-
 static bool has_budget(const struct sched_server *server)
 {
     return server->left != 0;
 }
 
-/* An awake server that does not run waits where it belongs: with budget, for idle time, or for its next period. */
-static void enqueue(struct sched *sched, uint32_t index)
+/* Where an awake server waits that does not run: with budget, for idle time, or (NULL) for its next period. */
+static struct sched_heap *queue_of(struct sched_group *group, const struct sched_server *server)
 {
-    struct sched_server *server = &sched->server[index];
-    struct sched_group *group = group_of_server(sched, index);
-
-    if (has_budget(server)) {
-        heap_push(sched, &group->ready, index, QUEUE);
-    } else if (server->params.extra) {
-        heap_push(sched, &group->extra, index, QUEUE);
-    }
+    return has_budget(server) ? &group->ready : server->params.extra ? &group->extra : NULL;
 }
 
-/* Out of the queue that it waits in, if it does. */
-static void dequeue(struct sched *sched, uint32_t index)
+static void enqueue(struct sched *sched, struct sched_group *group, uint32_t index)
 {
-    struct sched_group *group = group_of_server(sched, index);
-    const struct sched_server *server = &sched->server[index];
+    struct sched_heap *queue = queue_of(group, &sched->server[index]);
 
-    if (server->queue_place != 0) {
-        heap_remove(sched, has_budget(server) ? &group->ready : &group->extra, server->queue_place - 1u, QUEUE);
-    }
-}
-
-static void set_timer(struct sched *sched, uint32_t index, bool on)
-{
-    struct sched_group *group = group_of_server(sched, index);
-    uint32_t place = sched->server[index].timer_place;
-
-    if (place != 0) {
-        heap_remove(sched, &group->timers, place - 1u, TIMER);
-    }
-    if (on) {
-        heap_push(sched, &group->timers, index, TIMER);
+    if (queue != NULL) {
+        heap_push(sched, queue, index, QUEUE);
     }
 }
 
@@ -196,7 +174,7 @@ static void refill(struct sched_server *server, uint64_t now)
     uint64_t periods = (now - server->deadline) / period + 1u;
     uint64_t debt = periods > 1u ? 0 : server->debt < budget ? server->debt : budget;
 
-    server->deadline += periods * period;
+    server->alarm = server->deadline += periods * period;
     server->left = budget - debt;
     server->debt = 0;
 }
@@ -209,21 +187,32 @@ static void pass_deadline(struct sched_server *server, uint64_t now)
     server->on_extra = server->on_extra && !has_budget(server);
 }
 
-/* The end of the period of a server that is awake. It may be running, on any core of the group. */
-static void replenish(struct sched *sched, uint32_t index, uint64_t now)
+/* It waits, and its period is over. With budget before and after, it only moves back. */
+static void refill_waiting(struct sched *sched, struct sched_group *group, uint32_t index, uint64_t now)
 {
     struct sched_server *server = &sched->server[index];
-    struct sched_group *group = group_of_server(sched, index);
+    struct sched_heap *from = queue_of(group, server);
 
-    note(&sched->refilled, index);
-    if (server->on != SCHED_IDLE) {
-        pass_deadline(server, now);
-    } else {
-        dequeue(sched, index);
-        refill(server, now);
-        enqueue(sched, index);
+    refill(server, now);
+    if (from != NULL && from == queue_of(group, server)) {
+        heap_down(sched, from, server->queue_place - 1u, QUEUE);
+        return;
     }
-    heap_down(sched, &group->timers, server->timer_place - 1u, TIMER);
+    if (from != NULL) {
+        queue_remove(sched, from, server->queue_place - 1u);
+    }
+    enqueue(sched, group, index);
+}
+
+/* The end of the period of a server that is awake. It may be running, on any core of the group. */
+static void replenish(struct sched *sched, struct sched_group *group, uint32_t index, uint64_t now)
+{
+    note(&sched->refilled, index);
+    if (sched->server[index].on != SCHED_IDLE) {
+        pass_deadline(&sched->server[index], now);
+    } else {
+        refill_waiting(sched, group, index, now);
+    }
 }
 
 /*
@@ -239,45 +228,34 @@ static void forfeit(struct sched_server *server, uint64_t now)
 }
 
 /* Its time to wake may be past, and nobody has seen to it: that is when it woke. */
-static void wake(struct sched *sched, uint32_t index, uint64_t now)
+static void wake(struct sched *sched, struct sched_group *group, uint32_t index, uint64_t now)
 {
     struct sched_server *server = &sched->server[index];
-    uint64_t since = server->wake_at > server->started ? server->wake_at : server->started;
+    uint64_t since = server->alarm > server->started ? server->alarm : server->started;
 
-    set_timer(sched, index, false);
-    server->awake = true;
-    if (server->on == SCHED_IDLE) {
-        since = since < now ? since : now;
-        if (since >= server->deadline) {
-            refill(server, since);
-            note(&sched->refilled, index);
-        }
-        forfeit(server, since);
-        enqueue(sched, index);
+    since = since < now ? since : now;
+    if (since >= server->deadline) {
+        refill(server, since);
+        note(&sched->refilled, index);
     }
-    set_timer(sched, index, true);
+    server->awake = true;
+    server->alarm = server->deadline;
+    forfeit(server, since);
+    enqueue(sched, group, index);
 }
 
-/* Everything of the group that is due. Each server has one timer, so this ends. False if nothing was. */
-static bool expire(struct sched *sched, struct sched_group *group, uint64_t now)
+/* Everything of the group that is due, which something is. Each server has one alarm, which moves on, so this ends. */
+static void expire(struct sched *sched, struct sched_group *group, uint64_t now)
 {
-    bool any = false;
-
-    for (; group->timers.count != 0; any = true) {
-        uint32_t index = group->timers.item[0];
-        struct sched_server *server = &sched->server[index];
-
-        if (key_of(server, TIMER) > now) {
-            break;
-        }
-        if (server->awake) {
-            replenish(sched, index, now);
+    for (uint32_t index = group->timers.item[0]; sched->server[index].alarm <= now; index = group->timers.item[0]) {
+        if (sched->server[index].awake) {
+            replenish(sched, group, index, now);
         } else {
             note(&sched->woken, index);
-            wake(sched, index, now);
+            wake(sched, group, index, now);
         }
+        heap_down(sched, &group->timers, 0, TIMER);
     }
-    return any;
 }
 
 /* ---------------------------------------------------------------- cores */
@@ -295,7 +273,7 @@ static uint64_t slack_of(const struct sched *sched, uint32_t core)
 
 static uint64_t first_timer(const struct sched *sched, const struct sched_group *group)
 {
-    return group->timers.count != 0 ? key_of(&sched->server[group->timers.item[0]], TIMER) : SCHED_NEVER;
+    return group->timers.count != 0 ? sched->server[group->timers.item[0]].alarm : SCHED_NEVER;
 }
 
 /*
@@ -331,9 +309,6 @@ static bool stays(const struct sched *sched, const struct sched_group *group, co
 {
     const struct sched_server *ready = first_of(sched, &group->ready), *extra;
 
-    if (!server->awake) {
-        return false;
-    }
     if (has_budget(server)) {
         return ready == NULL || ready->deadline >= server->deadline;
     }
@@ -346,10 +321,6 @@ static void charge_running(struct sched *sched, uint32_t index, uint64_t now)
 {
     struct sched_server *server = &sched->server[index];
 
-    if (now >= server->deadline) {  /* it fell asleep, and has no timer for that */
-        pass_deadline(server, now);
-        note(&sched->refilled, index);
-    }
     charge(server, now);
     if (!has_budget(server) && !server->on_extra) {
         note(&sched->spent, index);
@@ -358,20 +329,29 @@ static void charge_running(struct sched *sched, uint32_t index, uint64_t now)
 }
 
 /* The server that ran until now goes back to the others. */
-static void put_back(struct sched *sched, struct sched_server *server)
+static void put_back(struct sched *sched, struct sched_group *group, struct sched_server *server)
 {
     server->on = SCHED_IDLE;
     server->on_extra = false;
-    server->begun = server->awake && has_budget(server);
-    if (server->awake) {
-        enqueue(sched, (uint32_t)(server - sched->server));
-    }
+    server->begun = has_budget(server);
+    enqueue(sched, group, (uint32_t)(server - sched->server));
+}
+
+/* The server that ran until now sleeps. */
+static void put_to_sleep(struct sched *sched, struct sched_group *group, struct sched_server *server, uint64_t now, uint64_t wake_at)
+{
+    server->on = SCHED_IDLE;
+    server->awake = server->on_extra = false;
+    server->started = now;
+    server->alarm = wake_at;
+    heap_move(sched, &group->timers, server->timer_place - 1u, TIMER);
 }
 
 /*
  * A server pays for its own beginning, as it is charged from the decision on, and it pays in advance for going on
  * with whom it interrupts, who is not charged for that time. So a budget pays for two switches, however often its
  * server is interrupted. One that gives way to a server which it had interrupted goes on at its own expense.
+ * last: who ran until now, NULL if that sleeps.
  */
 static void settle(struct sched_server *server, struct sched_server *last)
 {
@@ -388,8 +368,8 @@ static void settle(struct sched_server *server, struct sched_server *last)
     }
 }
 
-/* The first of those that wait, if there is one, runs on the core, and `last` does no more. */
-static void run_first(struct sched *sched, struct sched_group *group, uint32_t core, struct sched_server *last, uint64_t now)
+/* The first of those that wait, if there is one, runs on the core. */
+static inline void run_first(struct sched *sched, struct sched_group *group, uint32_t core, struct sched_server *last, uint64_t now)
 {
     struct sched_heap *queue = group->ready.count != 0 ? &group->ready : &group->extra;
     struct sched_server *server;
@@ -435,6 +415,16 @@ static uint64_t due_of(const struct sched *sched, const struct sched_group *grou
     return timer < turn ? timer : turn;
 }
 
+/* False if none was due. */
+static inline bool see_to_alarms(struct sched *sched, struct sched_group *group, uint64_t now)
+{
+    if (first_timer(sched, group) > now) {
+        return false;
+    }
+    expire(sched, group, now);
+    return true;
+}
+
 /* ---------------------------------------------------------------- what the caller sees */
 
 void sched_init(struct sched *sched, uint32_t core_count)
@@ -461,14 +451,15 @@ void sched_add(struct sched *sched, const struct sched_params *params, uint64_t 
     server->debt = 0;
     server->bandwidth = params->period != 0 ? params->budget * SCHED_WHOLE / params->period : 0;
     server->started = now;
-    server->wake_at = SCHED_NEVER;
+    server->alarm = SCHED_NEVER;
     server->on = SCHED_IDLE;
     server->awake = server->on_extra = server->begun = false;
-    server->queue_place = server->timer_place = 0;
+    server->queue_place = 0;
     sched->global = params->core == SCHED_ANY_CORE;
     if (sched->global) {
         server->params.core = 0;
     }
+    heap_push(sched, &group_of(sched, server->params.core)->timers, sched->server_count - 1u, TIMER);
 }
 
 static bool has_windows(const struct sched *sched)
@@ -479,6 +470,7 @@ static bool has_windows(const struct sched *sched)
 uint64_t sched_wake(struct sched *sched, uint32_t index, uint64_t now)
 {
     struct sched_server *server = &sched->server[index];
+    struct sched_group *group = group_of(sched, server->params.core);
 
     if (has_windows(sched)) {
         return sched_windows_wake(sched, index);
@@ -486,37 +478,9 @@ uint64_t sched_wake(struct sched *sched, uint32_t index, uint64_t now)
     if (server->awake) {
         return 0;
     }
-    wake(sched, index, now);
-    return disturb(sched, group_of_server(sched, index), server->params.core);
-}
-
-uint64_t sched_sleep(struct sched *sched, uint32_t index, uint64_t now, uint64_t wake_at)
-{
-    struct sched_server *server = &sched->server[index];
-
-    if (has_windows(sched)) {
-        return sched_windows_sleep(sched, index, wake_at);
-    }
-    if (!server->awake && server->wake_at <= now) {
-        note(&sched->woken, index);
-        wake(sched, index, now);  /* it had woken, and no core has seen to it */
-    }
-    if (server->on == SCHED_IDLE) {
-        dequeue(sched, index);
-        server->started = server->awake ? now : server->started;
-    } else {
-        if (server->awake && now >= server->deadline) {
-            replenish(sched, index, now);  /* what it used since is of the new budget */
-        }
-        charge(server, now);
-        server->started = now;
-    }
-    set_timer(sched, index, false);
-    server->awake = server->begun = false;
-    server->wake_at = wake_at;
-    set_timer(sched, index, wake_at != SCHED_NEVER);
-    return disturb(sched, group_of_server(sched, index), server->params.core) |
-           (server->on != SCHED_IDLE ? UINT64_C(1) << server->on : 0);
+    wake(sched, group, index, now);
+    heap_move(sched, &group->timers, server->timer_place - 1u, TIMER);
+    return disturb(sched, group, server->params.core);
 }
 
 /* What ran on the core pays, and runs on or gives way. others: the decision came for somebody's timer. */
@@ -531,23 +495,45 @@ static void change(struct sched *sched, struct sched_group *group, uint32_t core
             last->started += others ? last->params.resume / 4u : 0;  /* a decision takes a part of what a switch takes */
             return;
         }
-        put_back(sched, last);
+        put_back(sched, group, last);
     }
     run_first(sched, group, core, last, now);
 }
 
-uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next, uint64_t *kick)
+/* The core has been given somebody, or nobody: when it decides again, and who else does at once. */
+static inline uint32_t decided(struct sched *sched, struct sched_group *group, uint32_t core)
+{
+    sched->due[core] = due_of(sched, group, core);
+    sched->kick = sched->global ? disturb(sched, group, core) & ~(UINT64_C(1) << core) : 0;
+    return sched->running[core];
+}
+
+uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now)
 {
     struct sched_group *group = group_of(sched, core);
 
-    *kick = 0;
     if (has_windows(sched)) {
-        return sched_windows_decide(sched, core, now, next);
+        sched->kick = 0;
+        return sched_windows_decide(sched, core, now);
     }
-    change(sched, group, core, now, expire(sched, group, now));
-    *next = sched->due[core] = due_of(sched, group, core);
-    if (sched->global) {
-        *kick = disturb(sched, group, core) & ~(UINT64_C(1) << core);
+    change(sched, group, core, now, see_to_alarms(sched, group, now));
+    return decided(sched, group, core);
+}
+
+uint32_t sched_sleep(struct sched *sched, uint32_t core, uint64_t now, uint64_t wake_at)
+{
+    struct sched_group *group = group_of(sched, core);
+
+    if (wake_at <= now) {
+        return sched_decide(sched, core, now);
     }
-    return sched->running[core];
+    if (has_windows(sched)) {
+        sched->kick = sched_windows_sleep(sched, core, wake_at);
+        return sched_windows_decide(sched, core, now);
+    }
+    (void)see_to_alarms(sched, group, now);
+    charge_running(sched, sched->running[core], now);
+    put_to_sleep(sched, group, &sched->server[sched->running[core]], now, wake_at);
+    run_first(sched, group, core, NULL, now);
+    return decided(sched, group, core);
 }

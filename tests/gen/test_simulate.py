@@ -35,7 +35,7 @@ FAULTS = {
     "extra time is charged": ("    if (!server->on_extra) {", "    if (true) {"),
     "extra time goes on when somebody has budget":
         ("return server->params.extra && ready == NULL && ", "return server->params.extra && "),
-    "extra time is given to everybody": ("} else if (server->params.extra) {", "} else {"),
+    "extra time is given to everybody": ("server->params.extra ? &group->extra : NULL", "&group->extra"),
     "latest deadline first": ("return key_a < key_b ||", "return kind == QUEUE ? key_a > key_b : key_a < key_b ||"),
     "whoever runs stays": ("return ready == NULL || ready->deadline >= server->deadline;", "return true;"),
     "nobody is told of a later wake-up": (" || due > first_timer(sched, group) ?", " ?"),
@@ -51,21 +51,27 @@ FAULTS = {
     "sleepers keep everything": ("server->left = keeps < server->left ? keeps : server->left;", ""),
     "sleepers keep nothing": ("busy > rest ? busy : rest", "0"),
     "sleepers lose what they slept": ("busy > rest ? busy : rest", "busy"),
-    "a sleeper's time runs from its last turn": ("server->started = server->awake ? now : server->started;", ""),
+    "a sleeper's last turn is free":
+        ("    charge_running(sched, sched->running[core], now);\n    put_to_sleep", "    put_to_sleep"),
+    "a sleeper keeps its place among the timers":
+        ("    server->alarm = wake_at;\n    heap_move(sched, &group->timers, server->timer_place - 1u, TIMER);\n",
+         "    server->alarm = wake_at;\n"),
+    "who falls asleep is the only one":
+        ("    (void)see_to_alarms(sched, group, now);\n", ""),
     "a wake-up counts when it is seen": ("since = since < now ? since : now;", "since = now;"),
-    "a heap that only sinks": ("        heap_up(sched, heap, place, kind);\n        heap_down", "        heap_down"),
-    "a heap that only rises": ("        heap_down(sched, heap, place, kind);\n    }", "    }"),
-    "the new period waits in the old place": ("    heap_down(sched, &group->timers, server->timer_place - 1u, TIMER);\n", ""),
+    "a heap that only sinks": ("if (!heap_up(sched, heap, place, kind)) {", "if (true) {"),
+    "a heap that only rises": ("if (!heap_up(sched, heap, place, kind)) {", "if (!heap_up(sched, heap, place, kind) && false) {"),
+    "the new period waits in the old place": ("        heap_down(sched, &group->timers, 0, TIMER);\n", ""),
     "time since the deadline is free": ("    charge(server, server->deadline);", "    charge(server, now);"),
-    "sleep is not noticed": ("           (server->on != SCHED_IDLE ? UINT64_C(1) << server->on : 0);", "           0;"),
+    "a sleeper keeps the core": ("    run_first(sched, group, core, NULL, now);\n", ""),
 }
 WINDOW_FAULTS = {
     "windows begin late": ("frame->window[middle].start <= phase", "frame->window[middle].start < phase"),
     "windows end late": ("phase - window[done - 1u].start < window", "phase - window[done - 1u].start <= window"),
     "no window after the last": ("frame->length + window[0].start", "SCHED_NEVER / 2u"),
     "a sleeper keeps its window": ("    if (server->awake) {\n", "    if (true) {\n"),
-    "nobody wakes by himself": (" || server->wake_at <= now;", ";"),
-    "the wake-up waits for the window's end": ("*next = server->wake_at;", ";"),
+    "nobody wakes by himself": (" || server->alarm <= now;", ";"),
+    "the wake-up waits for the window's end": ("*next = server->alarm;", ";"),
     "a wake-up disturbs nobody":
         ("    sched->server[server].awake = true;\n    for", "    sched->server[server].awake = true;\n    return 0;\n    for"),
 }

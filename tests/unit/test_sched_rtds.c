@@ -17,13 +17,13 @@
 #include <cmocka.h>
 
 static struct sched sched;
-static uint64_t next, kick, resume;
+static uint64_t next, resume;
 
 /* ---------------------------------------------------------------- an independent look at the structures */
 
 static uint64_t timer_key(uint32_t i)
 {
-    return sched.server[i].awake ? sched.server[i].deadline : sched.server[i].wake_at;
+    return sched.server[i].alarm;
 }
 
 static uint64_t queue_key(uint32_t i)
@@ -69,9 +69,10 @@ static void check(void)
         assert_int_equal(running[i], server->on != SCHED_IDLE);
         assert_int_equal(ready[i], waits && server->left != 0);
         assert_int_equal(extra[i], waits && server->left == 0 && server->params.extra);
-        assert_int_equal(timers[i], server->awake || server->wake_at != SCHED_NEVER);
+        assert_int_equal(timers[i], 1);
+        assert_true(!server->awake || server->alarm == server->deadline);
+        assert_true(server->awake || server->on == SCHED_IDLE);
         assert_true(ready[i] + extra[i] != 0 || server->queue_place == 0);
-        assert_true(timers[i] != 0 || server->timer_place == 0);
         assert_true(server->left <= server->params.budget);
         assert_true(server->debt == 0 || server->left <= 1);
     }
@@ -99,22 +100,24 @@ static uint64_t wake(uint32_t server, uint64_t now)
     return kicked;
 }
 
-static uint64_t sleep_until(uint32_t server, uint64_t now, uint64_t wake_at)
+static uint32_t decided(uint32_t core, uint64_t now, uint32_t server)
 {
-    uint64_t kicked = sched_sleep(&sched, server, now, wake_at);
-
+    next = sched.due[core];
     check();
-    return kicked;
+    assert_true(next > now);
+    assert_int_equal(sched.kick >> core & 1u, 0);
+    return server;
 }
 
 static uint32_t decide(uint32_t core, uint64_t now)
 {
-    uint32_t server = sched_decide(&sched, core, now, &next, &kick);
+    return decided(core, now, sched_decide(&sched, core, now));
+}
 
-    check();
-    assert_true(next > now);
-    assert_int_equal(kick >> core & 1u, 0);
-    return server;
+/* What runs on the core sleeps; returns who runs there then. */
+static uint32_t sleep_until(uint32_t core, uint64_t now, uint64_t wake_at)
+{
+    return decided(core, now, sched_sleep(&sched, core, now, wake_at));
 }
 
 /* ---------------------------------------------------------------- one core */
@@ -244,7 +247,7 @@ static void a_period_that_ends_on_the_way_divides_the_charge(void **state)
     assert_int_equal(sched.running[0], 1);
     assert_int_equal(decide(0, 103), 1);  /* 40 of the old budget, 3 of the new */
     assert_int_equal(sched.server[1].left, 47);
-    (void)sleep_until(1, 203, SCHED_NEVER);  /* 97 of this one: 50 too much; 3 of the next */
+    (void)sleep_until(0, 203, SCHED_NEVER);  /* 97 of this one: 50 too much; 3 of the next */
     assert_int_equal(sched.server[1].left, 0);
     assert_int_equal(sched.server[1].debt, 3);
 }
@@ -295,8 +298,7 @@ static void a_sleeper_wakes_by_itself(void **state)
     add(25, 100, 0, false);
     (void)wake(0, 0);
     (void)decide(0, 0);
-    assert_int_equal(sleep_until(0, 5, 250), 1);
-    assert_int_equal(decide(0, 5), SCHED_IDLE);
+    assert_int_equal(sleep_until(0, 5, 250), SCHED_IDLE);
     assert_int_equal(next, 250);
     assert_int_equal(decide(0, 250), 0);
     assert_int_equal(next, 262);  /* half a period is worth half a budget */
@@ -309,9 +311,10 @@ static void a_wake_up_in_the_past_is_at_once(void **state)
     add(20, 100, 0, false);
     (void)wake(0, 0);
     (void)decide(0, 0);
-    (void)sleep_until(0, 5, 3);
-    assert_int_equal(decide(0, 5), 0);
+    assert_int_equal(sleep_until(0, 5, 3), 0);
     assert_int_equal(next, 20);
+    assert_int_equal(sleep_until(0, 6, 6), 0);
+    assert_int_equal(sched.server[0].left, 14);  /* it has never slept */
 }
 
 static void one_without_budget_that_wakes_is_replenished(void **state)
@@ -321,8 +324,7 @@ static void one_without_budget_that_wakes_is_replenished(void **state)
     add(20, 100, 0, false);
     (void)wake(0, 0);
     (void)decide(0, 0);
-    (void)sleep_until(0, 20, SCHED_NEVER);
-    assert_int_equal(decide(0, 20), SCHED_IDLE);
+    assert_int_equal(sleep_until(0, 20, SCHED_NEVER), SCHED_IDLE);
     assert_true(next == SCHED_NEVER);
     assert_int_equal(wake(0, 30), 1);  /* nobody would decide at 100 otherwise */
     assert_int_equal(decide(0, 30), SCHED_IDLE);
@@ -330,17 +332,46 @@ static void one_without_budget_that_wakes_is_replenished(void **state)
     assert_int_equal(decide(0, 100), 0);
 }
 
-static void woken_before_its_core_has_noticed(void **state)
+static void the_next_goes_on_at_once(void **state)
 {
     (void)state;
     init(1);
     add(20, 100, 0, false);
+    add(30, 200, 0, false);
     (void)wake(0, 0);
-    (void)decide(0, 0);
-    (void)sleep_until(0, 5, SCHED_NEVER);
-    assert_int_equal(wake(0, 6), 0);
-    assert_int_equal(decide(0, 7), 0);
-    assert_int_equal(next, 20);  /* it has kept the core, and pays for it */
+    (void)wake(1, 0);
+    assert_int_equal(decide(0, 0), 0);
+    assert_int_equal(sleep_until(0, 5, 15), 1);
+    assert_int_equal(next, 15);
+    assert_int_equal(sched.server[0].left, 15);  /* it has paid */
+    assert_int_equal(decide(0, 15), 0);
+    assert_int_equal(sched.server[1].left, 20);
+}
+
+/* Its own period, and the alarms of others, end in that moment. */
+static void alarms_are_seen_to_on_the_way(void **state)
+{
+    (void)state;
+    init(1);
+    add(20, 100, 0, false);
+    add(20, 150, 0, false);
+    add(20, 400, 0, false);
+    for (uint32_t i = 0; i < 3; i++) {
+        (void)wake(i, 0);
+    }
+    assert_int_equal(decide(0, 0), 0);
+    assert_int_equal(sleep_until(0, 1, 100), 1);
+    assert_int_equal(sleep_until(0, 2, 105), 2);
+    assert_int_equal(sleep_until(0, 107, 300), 1);   /* both have woken; its own budget had ended at 22 */
+    assert_int_equal(sched.server[0].deadline, 200);
+    assert_int_equal(sched.server[1].deadline, 150);
+    assert_int_equal(sched.server[2].left, 0);
+    assert_int_equal(sched.server[2].debt, 107 - 22);
+    assert_int_equal(sleep_until(0, 208, SCHED_NEVER), 0);  /* all periods have ended; that of the sleeper before it slept */
+    assert_int_equal(sched.server[0].deadline, 300);
+    assert_int_equal(sched.server[0].left, 20);
+    assert_int_equal(sched.server[1].deadline, 300);
+    assert_int_equal(sched.server[2].deadline, 400);        /* it sleeps until 300 */
 }
 
 static void a_short_nap_costs_what_it_took(void **state)
@@ -351,12 +382,10 @@ static void a_short_nap_costs_what_it_took(void **state)
     (void)wake(0, 0);
     (void)decide(0, 0);
     (void)sleep_until(0, 1, SCHED_NEVER);
-    (void)decide(0, 1);
     (void)wake(0, 3);
     assert_int_equal(sched.server[0].left, 24);  /* the rest of the period is worth that */
     (void)decide(0, 3);
     (void)sleep_until(0, 4, SCHED_NEVER);
-    (void)decide(0, 4);
     (void)wake(0, 90);
     assert_int_equal(sched.server[0].left, 2);
 }
@@ -394,18 +423,17 @@ static void who_cannot_pay_owes(void **state)
     assert_true(next == 21);
     assert_int_equal(decide(0, 21), 0);
     assert_int_equal(decide(0, 100), SCHED_IDLE);
-    (void)sleep_until(0, 100, SCHED_NEVER);
     assert_int_equal(sched.server[1].left, 0);  /* 2, less the 3 that it owed */
 }
 
-static void who_falls_asleep_goes_on_at_its_own_expense(void **state)
+static void who_falls_asleep_has_paid_for_going_on(void **state)
 {
     (void)state;
     interrupted(10);
-    (void)sleep_until(0, 22, 23);
-    assert_int_equal(decide(0, 24), 0);
-    assert_true(next < 24 + 4 + 30);
-    assert_true(sched.server[0].started == 24);
+    assert_int_equal(sleep_until(0, 22, SCHED_NEVER), 0);
+    assert_true(sched.server[0].started == 22 + 4);
+    assert_true(next == 22 + 4 + 30);
+    assert_int_equal(sched.server[1].left, 10 - 3 - 4 - 2);
 }
 
 /* Its deadline moved behind the other's, so that gives way to whom it had interrupted. */
@@ -443,21 +471,6 @@ static void a_decision_for_others_is_not_charged(void **state)
     assert_int_equal(decide(0, 120), 0);
     assert_true(sched.server[0].started == 122);
     assert_true(next == 152);
-}
-
-static void one_that_waits_is_put_to_sleep(void **state)
-{
-    (void)state;
-    init(1);
-    add(20, 100, 0, false);
-    add(20, 200, 0, false);
-    (void)wake(0, 0);
-    (void)wake(1, 0);
-    assert_int_equal(decide(0, 0), 0);
-    assert_int_equal(sleep_until(1, 5, SCHED_NEVER), 0);
-    assert_int_equal(sleep_until(1, 5, 15), 1);  /* before the core would decide */
-    assert_int_equal(decide(0, 5), 0);
-    assert_int_equal(next, 15);
 }
 
 /* ---------------------------------------------------------------- idle time */
@@ -510,9 +523,9 @@ static void the_earliest_run_on_all_cores(void **state)
         (void)wake(i, 0);
     }
     assert_int_equal(decide(0, 0), 2);
-    assert_int_equal(kick, 2);
+    assert_int_equal(sched.kick, 2);
     assert_int_equal(decide(1, 0), 1);
-    assert_int_equal(kick, 0);
+    assert_int_equal(sched.kick, 0);
     assert_int_equal(decide(0, 50), 0);
     assert_int_equal(decide(1, 50), SCHED_IDLE);
 }
@@ -567,9 +580,9 @@ static void init_windows(void)
 
 static void expect_window(uint32_t core, uint64_t now, uint32_t server, uint64_t until)
 {
-    assert_int_equal(sched_decide(&sched, core, now, &next, &kick), server);
-    assert_true(next == until);
-    assert_int_equal(kick, 0);
+    assert_int_equal(sched_decide(&sched, core, now), server);
+    assert_true(sched.due[core] == until);
+    assert_int_equal(sched.kick, 0);
 }
 
 static void cores_follow_their_windows(void **state)
@@ -590,23 +603,46 @@ static void cores_follow_their_windows(void **state)
     expect_window(2, 1060, SCHED_IDLE, 1140);
 }
 
+static void expect_sleep(uint32_t core, uint64_t now, uint64_t wake_at, uint32_t server, uint64_t until)
+{
+    assert_int_equal(sched_sleep(&sched, core, now, wake_at), server);
+    assert_true(sched.due[core] == until);
+}
+
 static void a_sleepers_window_stays_empty(void **state)
 {
     (void)state;
     init_windows();
     expect_window(0, 1000, 0, 1010);
-    assert_int_equal(sched_sleep(&sched, 0, 1002, SCHED_NEVER), 1);
-    expect_window(0, 1002, SCHED_IDLE, 1010);
+    expect_sleep(0, 1002, SCHED_NEVER, SCHED_IDLE, 1010);
     assert_int_equal(sched_wake(&sched, 0, 1004), 1);
     expect_window(0, 1004, 0, 1010);
-    assert_int_equal(sched_sleep(&sched, 0, 1006, 1008), 1);
-    expect_window(0, 1006, SCHED_IDLE, 1008);
+    expect_sleep(0, 1006, 1008, SCHED_IDLE, 1008);
     expect_window(0, 1008, 0, 1010);
-    assert_int_equal(sched_sleep(&sched, 0, 1009, 1080), 1);
+    expect_sleep(0, 1009, 1080, SCHED_IDLE, 1010);
+    assert_int_equal(sched.kick, 0);
     expect_window(0, 1010, 1, 1030);
     assert_int_equal(sched_wake(&sched, 0, 1020), 0);  /* not its window */
     assert_int_equal(sched_wake(&sched, 1, 1020), 0);  /* awake */
     expect_window(0, 1050, 0, 1100);
+}
+
+/* It goes from core to core, and the second has been told to take it before the first has left it. */
+static void a_sleeper_is_awaited_elsewhere(void **state)
+{
+    static const struct sched_window moving[] = { { 0, 10, 0, 0 }, { 10, 10, 1, 0 } };
+
+    (void)state;
+    sched_init(&sched, 2);
+    sched_windows(&sched, moving, ARRAY_COUNT(moving), 100, 0);
+    sched_add(&sched, &(struct sched_params){ 0, 0, 0, false, 0 }, 0);
+    (void)sched_wake(&sched, 0, 0);
+    expect_window(0, 0, 0, 10);
+    expect_window(1, 10, 0, 20);
+    expect_sleep(0, 11, 15, SCHED_IDLE, 100);
+    assert_int_equal(sched.kick, 2);
+    expect_window(1, 11, SCHED_IDLE, 15);
+    expect_window(1, 15, 0, 20);
 }
 
 /* ---------------------------------------------------------------- everything at random */
@@ -631,7 +667,7 @@ static void random_steps(uint32_t cores, bool global, unsigned int seed)
     }
     resume = 0;
     for (uint32_t i = 0; i < 20000; i++) {
-        uint32_t server = (uint32_t)below(count);
+        uint32_t server = (uint32_t)below(count), core = (uint32_t)below(cores);
 
         now += below(8) == 0 ? below(3000) : below(20);
         switch (below(4)) {
@@ -639,10 +675,12 @@ static void random_steps(uint32_t cores, bool global, unsigned int seed)
             (void)wake(server, now);
             break;
         case 1:
-            (void)sleep_until(server, now, below(2) != 0 ? SCHED_NEVER : now + below(500));
+            if (sched.running[core] != SCHED_IDLE) {
+                (void)sleep_until(core, now, below(2) != 0 ? SCHED_NEVER : now + below(500));
+            }
             break;
         default:
-            (void)decide((uint32_t)below(cores), now);
+            (void)decide(core, now);
             break;
         }
     }
@@ -676,14 +714,14 @@ int main(void)
         cmocka_unit_test(a_sleeper_wakes_by_itself),
         cmocka_unit_test(a_wake_up_in_the_past_is_at_once),
         cmocka_unit_test(one_without_budget_that_wakes_is_replenished),
-        cmocka_unit_test(woken_before_its_core_has_noticed),
+        cmocka_unit_test(the_next_goes_on_at_once),
+        cmocka_unit_test(alarms_are_seen_to_on_the_way),
         cmocka_unit_test(a_short_nap_costs_what_it_took),
         cmocka_unit_test(who_interrupts_pays_for_going_on),
         cmocka_unit_test(who_cannot_pay_owes),
-        cmocka_unit_test(who_falls_asleep_goes_on_at_its_own_expense),
+        cmocka_unit_test(who_falls_asleep_has_paid_for_going_on),
         cmocka_unit_test(who_gives_way_pays_for_itself),
         cmocka_unit_test(a_decision_for_others_is_not_charged),
-        cmocka_unit_test(one_that_waits_is_put_to_sleep),
         cmocka_unit_test(idle_time_is_given_and_taken_back),
         cmocka_unit_test(idle_time_is_for_those_who_may_have_it),
         cmocka_unit_test(the_earliest_run_on_all_cores),
@@ -691,6 +729,7 @@ int main(void)
         cmocka_unit_test(one_core_minds_the_timers),
         cmocka_unit_test(cores_follow_their_windows),
         cmocka_unit_test(a_sleepers_window_stays_empty),
+        cmocka_unit_test(a_sleeper_is_awaited_elsewhere),
         cmocka_unit_test(nothing_falls_apart),
     };
 

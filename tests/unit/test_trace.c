@@ -38,12 +38,10 @@ static jmp_buf switched;
 
 uint64_t arch_counter(void) { return now; }
 uint64_t arch_counts(uint64_t ns) { return ns; }
-uint32_t arch_thread(void) { return self; }
 void arch_kick(uint32_t cpu) { (void)cpu; }
-void arch_decide_at(uint64_t at) { (void)at; }
+void arch_decide_at(uint32_t core, uint64_t at) { (void)core; (void)at; }
 void arch_thread_init(uint32_t cpu) { (void)cpu; }
 bool arch_has_work(const struct vcpu *vcpu) { (void)vcpu; return false; }
-uint32_t arch_core(void) { return CORE; }
 void arch_to_next(uint32_t core, uint32_t next) { (void)next; self = core; }
 void arch_to_vcpu(uint32_t core, uint32_t cpu) { (void)core; self = cpu; longjmp(switched, 1); }
 void arch_idle(void) { longjmp(switched, 2); }
@@ -64,8 +62,10 @@ static int idle_until(uint64_t time)
 /* The vcpu that runs is interrupted; if it loses the core, the idle thread goes on. */
 static void interrupt_at(uint64_t time)
 {
+    struct vcpu vcpu = { .cpu = self };
+
     now = time;
-    pool_schedule();
+    pool_schedule(&vcpu, CORE);
     if (self < CPUS) {
         (void)idle_until(time);
     }
@@ -171,7 +171,7 @@ static void test_sleep_and_wake(void **state)
     (void)state;
     assert_int_equal(idle_until(0), 1);
     now = 100;
-    pool_block(&vcpu, 1500);
+    pool_block(&vcpu, CORE, 1500);
     assert_event(pool, 2, 100, TRACE_SLEEP, FIRST, 0);
     assert_event(ring, 1, 100, TRACE_SWITCH, SECOND, FIRST);
     assert_int_equal(self, CORE);
@@ -182,7 +182,7 @@ static void test_sleep_and_wake(void **state)
     assert_event(ring, 4, 1500, TRACE_SPENT, SECOND, 0);
     assert_event(ring, 5, 1500, TRACE_SWITCH, FIRST, SECOND);
     now = 1550;
-    pool_block(&vcpu, SCHED_NEVER);
+    pool_block(&vcpu, CORE, SCHED_NEVER);
     (void)idle_until(1550);
     now = 1600;
     pool_wake(FIRST);

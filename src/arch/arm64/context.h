@@ -38,7 +38,6 @@ struct context {
     uint64_t key[CONTEXT_KEY_COUNT];
     uint64_t lr[CONTEXT_LRS];        /* those of lr_used */
     uint32_t lr_used, ppi_active;
-    uint32_t on_core;                /* 1: a core has its state or its stack, atomic */
     uint32_t spi_word;               /* some bit of `spi` may be set, atomic */
     uint32_t spi[32];                /* physical interrupts that came while it did not run, atomic */
 };

@@ -200,11 +200,7 @@ void arch_wait(struct vcpu *vcpu, bool sleep)
     struct cpu *cpu = cpu_of(vcpu);
 
     if (HV_POOLS && cpu->pooled) {
-        if (sleep) {
-            pool_block(vcpu, UINT64_MAX);
-        } else {
-            pool_poll(cpu);
-        }
+        pool_wait(cpu, sleep);
         return;
     }
     if (cpu->direct) {

@@ -18,6 +18,7 @@
 
 #include <hv/layout.h>
 #include <hv/partition.h>
+#include <hv/pool.h>
 #include <hv/types.h>
 
 #include "context.h"
@@ -54,7 +55,7 @@ struct cpu {
     uint32_t core;           /* entry in layout.cpus of the core that it runs on */
     uint32_t vcpu_of;        /* its partition */
     uint32_t ppi_on;         /* a pool's core: which private interrupts of guests the redistributor lets through */
-    struct cpu *leaving;     /* a pool's core: the thread that is about to leave it */
+    struct pool_thread thread;
     uint64_t decide_at, alarm_at;               /* a pool's core: when its timer has to fire, and why */
     uint16_t last_of[LAYOUT_MAX_PARTITIONS];    /* a pool's core: the vcpu of each partition that ran last */
     struct context context;

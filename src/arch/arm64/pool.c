@@ -31,16 +31,17 @@ uint32_t arch_thread(void)
     return cpu_here()->vcpu.cpu;
 }
 
-uint32_t arch_core(void)
-{
-    return cpu_here()->core;
-}
-
 /* ---------------------------------------------------------------- a vcpu's state */
 
 static bool has_room(const struct cpu *cpu)
 {
     return (sysreg_read(ICH_ELRSR_EL2) & cpu->vgic.lr_mask) != 0;
+}
+
+/* No list register holds anything. */
+static bool is_idle(const struct cpu *cpu)
+{
+    return (cpu->vgic.lr_mask & ~sysreg_read(ICH_ELRSR_EL2)) == 0;
 }
 
 static uint32_t all_lrs(void)
@@ -189,27 +190,11 @@ void arch_thread_init(uint32_t index)
     cpu->context.sp = (uint64_t)(uintptr_t)frame;
 }
 
-/* The thread that this core has left is no longer on it, neither its registers nor its stack. */
-static void let_go(struct cpu *core)
-{
-    struct cpu *left = core->leaving;
-
-    if (left != NULL) {
-        core->leaving = NULL;
-        __atomic_store_n(&left->context.on_core, 0u, __ATOMIC_RELEASE);
-    }
-}
-
 /* From context_begin: returns to enter the guest. */
 void pool_thread(struct cpu *cpu)
 {
-    let_go(core_of(cpu));
+    pool_let_go(&core_of(cpu)->thread);
     vcpu_wait(&cpu->vcpu);
-}
-
-static bool claim(struct cpu *cpu)
-{
-    return __atomic_exchange_n(&cpu->context.on_core, 1u, __ATOMIC_ACQUIRE) == 0;
 }
 
 /* Returns when this thread goes on, maybe on another core. */
@@ -217,7 +202,7 @@ static void go_on_with(struct cpu *next, struct cpu *self)
 {
     sysreg_write(tpidr_el2, (uint64_t)(uintptr_t)next);
     context_switch(&self->context.sp, next->context.sp);
-    let_go(core_of(self));
+    pool_let_go(&core_of(self)->thread);
 }
 
 /* A thread that loads its partition takes its view on that memory with it. */
@@ -239,9 +224,9 @@ void arch_to_next(uint32_t core, uint32_t next)
         return;
     }
     save_guest(self);
-    home->leaving = self;
+    home->thread.leaving = &self->thread;
     /* One that another core has not left yet is for the idle thread to wait for: this one may be awaited there. */
-    if (to == home || !claim(to)) {
+    if (to == home || !pool_claim(&to->thread)) {
         sysreg_write(cntv_ctl_el0, 0);
         sysreg_write(cntp_ctl_el0, 0);
         to = home;
@@ -255,7 +240,7 @@ void arch_to_vcpu(uint32_t core, uint32_t index)
 {
     struct cpu *cpu = cpu_at(index), *home = cpu_at(core);
 
-    while (!claim(cpu)) {
+    while (!pool_claim(&cpu->thread)) {
     }
     load_guest(cpu, home);
     go_on_with(cpu, home);
@@ -291,12 +276,12 @@ static void program_timer(const struct cpu *core)
     isb();
 }
 
-void arch_decide_at(uint64_t at)
+void arch_decide_at(uint32_t core, uint64_t at)
 {
-    struct cpu *core = core_of(cpu_here());
+    struct cpu *home = cpu_at(core);
 
-    core->decide_at = at;
-    program_timer(core);
+    home->decide_at = at;
+    program_timer(home);
 }
 
 void pool_alarm(uint64_t at)
@@ -449,14 +434,18 @@ void pool_interrupt(struct cpu *cpu)
     do {
         take(cpu);
     } while (interrupt_waits());
-    pool_schedule();
+    pool_schedule(&cpu->vcpu, cpu->core);
     refill(cpu);
 }
 
-void pool_poll(struct cpu *cpu)
+void pool_wait(struct cpu *cpu, bool sleep)
 {
-    if (interrupt_waits()) {
-        pool_interrupt(cpu);
+    if (!sleep) {
+        if (interrupt_waits()) {
+            pool_interrupt(cpu);
+        }
+    } else if (!pool_block(&cpu->vcpu, cpu->core, UINT64_MAX)) {
+        pool_schedule(&cpu->vcpu, cpu->core);
     }
 }
 
@@ -496,8 +485,8 @@ void pool_wfi(struct cpu *cpu)
     uint64_t physical = timer_at(sysreg_read(cntp_ctl_el0), sysreg_read(cntp_cval_el0), 0);
     uint64_t at = virtual < physical ? virtual : physical;
 
-    if (vgic_idle(cpu) && at > arch_counter()) {
-        pool_block(&cpu->vcpu, at);
+    if (is_idle(cpu)) {
+        (void)pool_block(&cpu->vcpu, cpu->core, at);
     }
     refill(cpu);
 }

@@ -17,8 +17,8 @@ void pool_interrupt(struct cpu *cpu);
 /* Private interrupts have been let through, or held back, on the core of the vcpu that runs. */
 void pool_note_ppis(const struct cpu *cpu, uint32_t mask, bool on);
 
-/* The same as pool_interrupt for a thread at work in the hypervisor, if there is an interrupt. */
-void pool_poll(struct cpu *cpu);
+/* arch_wait() for a vcpu of a pool. */
+void pool_wait(struct cpu *cpu, bool sleep);
 
 /* The partition's interrupts have been reset: what was kept for its vcpus is over. */
 void pool_forget(const struct layout_partition *config);

@@ -278,20 +278,6 @@ static void trap_instruction_abort(struct cpu *cpu, uint64_t esr)
     memory_fault(cpu, esr & ~ISS_ISV, &access, what);
 }
 
-/* WFI of a vcpu of a pool, or of a `direct` one that may be wanted back; on other cores it does not trap. */
-static void guest_wait(struct cpu *cpu, uint64_t esr)
-{
-    skip_instruction(esr);
-    if (HV_POOLS && cpu->pooled) {
-        pool_wfi(cpu);
-    } else if (HV_HEALTH) {
-        direct_wait(cpu);
-    }
-    if (vcpu_must_halt(&cpu->vcpu)) {
-        vcpu_wait(&cpu->vcpu);
-    }
-}
-
 void trap_slow(struct cpu *cpu, uint64_t esr)
 {
     switch (ESR_EC(esr)) {
@@ -308,11 +294,7 @@ void trap_slow(struct cpu *cpu, uint64_t esr)
         trap_serror(cpu, esr);
         break;
     default:
-        if ((HV_POOLS || HV_HEALTH) && ESR_EC(esr) == EC_WFX) {
-            guest_wait(cpu, esr);
-        } else {
-            inject_undefined();
-        }
+        inject_undefined();
         break;
     }
 }

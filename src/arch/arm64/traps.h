@@ -23,6 +23,7 @@ void trap_smccc(struct cpu *cpu, uint64_t esr);
 void trap_sgi1r(struct cpu *cpu, uint64_t value);
 void trap_data_abort(struct cpu *cpu, uint64_t esr);
 void trap_irq(struct cpu *cpu);
+void trap_wait(struct cpu *cpu, uint64_t esr);
 void trap_fiq(struct cpu *cpu);
 void trap_serror(struct cpu *cpu, uint64_t esr);
 void trap_slow(struct cpu *cpu, uint64_t esr);

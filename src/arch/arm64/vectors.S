@@ -99,6 +99,9 @@ guest_serror:
 guest_slow:
     save_rest_of_short
 guest_rest:
+#if HV_POOLS || HV_HEALTH
+    cbz     x2, guest_waits         /* EC 0x01, and 0x00: an instruction that nobody knows, which names no register */
+#endif
     stp     x19, x20, [sp, #152]
     stp     x21, x22, [sp, #168]
     stp     x23, x24, [sp, #184]
@@ -121,6 +124,13 @@ guest_enter:
     ldp     x27, x28, [sp, #216]
     ldr     x29, [sp, #232]
     enter_guest_short
+
+#if HV_POOLS || HV_HEALTH
+guest_waits:
+    mov     x0, sp
+    bl      trap_wait
+    b       guest_return_short
+#endif
 
     own_exception 5
 

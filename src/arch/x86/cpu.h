@@ -8,13 +8,14 @@
 #define CPU_APIC_IDS   0x90
 #define CPU_APIC_BASE  0x98
 #define CPU_HOME  0xf8
-#define CPU_FIRED 0x118
+#define CPU_FIRED 0x110
 #define CPU_SIZE  0x200
 
 #ifndef __ASSEMBLER__
 
 #include <hv/layout.h>
 #include <hv/partition.h>
+#include <hv/pool.h>
 #include <hv/types.h>
 
 enum reg { RAX = 0, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 };
@@ -38,11 +39,11 @@ struct cpu {
     struct shared *shared;   /* of a vcpu of a pool; else NULL */
     uint64_t sp;             /* of a thread that does not run */
     struct cpu *home;        /* of a pool's threads: the core that it is on, or was on last; a core's own is itself */
-    struct cpu *leaving;     /* a pool's core: the thread that it is about to leave, or NULL */
     uint64_t decide_at;      /* a pool's core: counter; when the scheduler has to be asked at the latest */
     uint64_t armed_at;       /* what its timer is set to */
     uint32_t fired;          /* POOL_FIRED_*: interrupts that it has taken and not looked after */
     uint8_t  last_of[LAYOUT_MAX_PARTITIONS];  /* 1 + the vcpu of each partition that it has run last */
+    struct pool_thread thread;
 };
 
 _Static_assert(offsetof(struct cpu, vmcb) == CPU_VMCB, "assembly");

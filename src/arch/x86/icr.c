@@ -4,7 +4,6 @@
  * fixed interrupts go out as they are, NMI, INIT and start-up are carried out by the target's hypervisor.
  */
 #include <hv/arch.h>
-#include <hv/pool.h>
 
 #include "apic.h"
 #include "exits.h"
@@ -57,7 +56,7 @@ static void send_init(struct cpu *self, struct cpu *target)
     while (__atomic_load_n(&target->guest_init, __ATOMIC_ACQUIRE) != 0 && arch_time_ns() - since < INIT_LIMIT_NS &&
            !vcpu_must_halt(&self->vcpu)) {
         if (is_shared(self)) {
-            pool_block(&self->vcpu, arch_counter() + INIT_WAIT);
+            pool_pause(self, arch_counter() + INIT_WAIT);
         } else {
             pause();
         }

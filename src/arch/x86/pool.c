@@ -43,9 +43,10 @@ uint32_t arch_thread(void)
     return cpu_here()->vcpu.cpu;
 }
 
-uint32_t arch_core(void)
+/* The entry in layout.cpus of the core that a thread is on. */
+static uint32_t core_of(const struct cpu *cpu)
 {
-    return cpu_here()->home->vcpu.cpu;
+    return cpu->home->vcpu.cpu;
 }
 
 /* ---------------------------------------------------------------- a vcpu's state */
@@ -184,35 +185,19 @@ void arch_thread_init(uint32_t index)
     cpu->sp = (uint64_t)(uintptr_t)frame;
 }
 
-/* The thread that this core has left is no longer on it, neither its registers nor its stack. */
-static void let_go(struct cpu *core)
-{
-    struct cpu *left = core->leaving;
-
-    if (left != NULL) {
-        core->leaving = NULL;
-        __atomic_store_n(&left->shared->on_core, 0u, __ATOMIC_RELEASE);
-    }
-}
-
 /* From context_begin: returns to enter the guest. */
 void pool_thread(struct cpu *cpu)
 {
-    let_go(cpu->home);
+    pool_let_go(&cpu->home->thread);
     vcpu_wait(&cpu->vcpu);
     pool_leave(cpu);
-}
-
-static bool claim(struct cpu *cpu)
-{
-    return __atomic_exchange_n(&cpu->shared->on_core, 1u, __ATOMIC_ACQUIRE) == 0;
 }
 
 /* Returns when this thread goes on, maybe on another core. */
 static void go_on_with(struct cpu *next, struct cpu *self)
 {
     context_switch(&self->sp, next->sp);
-    let_go(self->home);
+    pool_let_go(&self->home->thread);
 }
 
 /* A thread that has a partition's memory before it keeps its map; everybody else has the hypervisor's own. */
@@ -222,12 +207,12 @@ void arch_to_next(uint32_t core, uint32_t next)
     uint64_t map = read_cr3();
 
     save_guest(self);
-    home->leaving = self;
+    home->thread.leaving = &self->thread;
     if (map != layout.host_cr3) {
         write_cr3(layout.host_cr3);
     }
     /* One that another core has not left yet is for the idle thread to wait for: this one may be awaited there. */
-    if (to == home || !claim(to)) {
+    if (to == home || !pool_claim(&to->thread)) {
         to = home;
     } else {
         load_guest(to, home);
@@ -242,7 +227,7 @@ void arch_to_vcpu(uint32_t core, uint32_t index)
 {
     struct cpu *cpu = cpu_at(index);
 
-    while (!claim(cpu)) {
+    while (!pool_claim(&cpu->thread)) {
         pause();
     }
     load_guest(cpu, cpu_at(core));
@@ -296,12 +281,12 @@ static void arm(struct cpu *core, uint64_t guest)
     }
 }
 
-void arch_decide_at(uint64_t at)
+void arch_decide_at(uint32_t core, uint64_t at)
 {
-    struct cpu *core = cpu_here()->home;
+    struct cpu *home = cpu_at(core);
 
-    core->decide_at = at;
-    arm(core, UINT64_MAX);
+    home->decide_at = at;
+    arm(home, UINT64_MAX);
 }
 
 /* ---------------------------------------------------------------- interrupts of the core */
@@ -358,6 +343,13 @@ static bool serve(struct cpu *core)
     return false;
 }
 
+static inline void serve_and_schedule(struct cpu *cpu)
+{
+    if (cpu->home->fired != 0 && serve(cpu->home)) {
+        pool_schedule(&cpu->vcpu, core_of(cpu));
+    }
+}
+
 void pool_kick(uint32_t cpu)
 {
     if (cpu >= layout.cpu_count) {
@@ -387,9 +379,7 @@ void pool_leave(struct cpu *cpu)
     struct vapic *vapic = &cpu->shared->vapic;
     uint32_t vector;
 
-    if (cpu->home->fired != 0 && serve(cpu->home)) {
-        pool_schedule();
-    }
+    serve_and_schedule(cpu);
     exit_events(cpu);
     if (vapic->timer_at != VAPIC_NEVER) {
         vapic_tick(vapic, rdtsc());
@@ -415,15 +405,22 @@ bool arch_has_work(const struct vcpu *vcpu)
                                (vapic_next(&cpu->shared->vapic) != 0 && vmm_interrupts_on(cpu))));
 }
 
+void pool_pause(struct cpu *cpu, uint64_t at)
+{
+    if (!pool_block(&cpu->vcpu, core_of(cpu), at)) {
+        pool_schedule(&cpu->vcpu, core_of(cpu));
+    }
+}
+
 void pool_wait(struct vcpu *vcpu, bool sleep)
 {
-    if (sleep) {
-        pool_block(vcpu, UINT64_MAX);
-    } else {
+    struct cpu *cpu = cpu_of(vcpu);
+
+    if (!sleep) {
         vmm_pool_take();
-        if (cpu_of(vcpu)->home->fired != 0 && serve(cpu_of(vcpu)->home)) {
-            pool_schedule();
-        }
+        serve_and_schedule(cpu);
+    } else {
+        pool_pause(cpu, UINT64_MAX);
     }
 }
 
@@ -434,11 +431,7 @@ void pool_halt(struct cpu *cpu)
 
     vmm_skip(cpu, HLT_LENGTH);
     vmm_end_shadow(cpu);
-    for (;;) {
+    do {
         vapic_tick(vapic, rdtsc());
-        if (arch_has_work(&cpu->vcpu)) {
-            return;
-        }
-        pool_block(&cpu->vcpu, vapic->timer_at);
-    }
+    } while (pool_block(&cpu->vcpu, core_of(cpu), vapic->timer_at));
 }

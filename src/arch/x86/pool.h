@@ -23,7 +23,6 @@ struct shared {
     struct vapic vapic;
     uint64_t xcr0, debug[4], dr6, cr2, tsc_aux, spec_ctrl;
     uint64_t vendor[5];      /* VMX: what the VMCS does not hold */
-    uint32_t on_core;        /* 1: a core has its state or its stack, atomic */
     bool     begun;          /* its VMCB or VMCS has been set up */
 };
 _Static_assert(sizeof(struct shared) <= HV_PAGE_SIZE, "it takes one page of layout_cpu.vmm");
@@ -49,6 +48,9 @@ void pool_kick(uint32_t cpu);
 /* arch_vcpu_reset() and arch_wait() for a vcpu of a pool. */
 void pool_reset(struct cpu *cpu);
 void pool_wait(struct vcpu *vcpu, bool sleep);
+
+/* Sleeps until it has work, at most until `at`; whoever is due runs meanwhile. */
+void pool_pause(struct cpu *cpu, uint64_t at);
 
 /* An interrupt for a vcpu of a pool comes, from any core. */
 void pool_request(struct cpu *cpu, uint32_t vector, bool level);

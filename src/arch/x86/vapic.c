@@ -40,11 +40,21 @@ static const uint32_t lvt_bits[VAPIC_LVTS] = { 0x700ffu, 0x107ffu, 0x107ffu, 0x1
 
 /* ---------------------------------------------------------------- sets of vectors */
 
+static uint64_t pair_of(const uint32_t *set, uint32_t pair)
+{
+    return __atomic_load_n((const uint64_t *)(const void *)&set[2u * pair], __ATOMIC_RELAXED);
+}
+
+static bool is_empty(const uint32_t *set)
+{
+    return (pair_of(set, 0) | pair_of(set, 1) | pair_of(set, 2) | pair_of(set, 3)) == 0;
+}
+
 /* The highest of a set, 0: none. */
 static uint32_t highest(const uint32_t *set)
 {
     for (uint32_t pair = VAPIC_WORDS / 2u; pair-- > 0;) {
-        uint64_t bits = __atomic_load_n((const uint64_t *)(const void *)&set[2u * pair], __ATOMIC_RELAXED);
+        uint64_t bits = pair_of(set, pair);
 
         if (bits != 0) {
             return 64u * pair + 63u - (uint32_t)__builtin_clzll(bits);
@@ -104,7 +114,7 @@ bool vapic_request(struct vapic *vapic, uint32_t vector, bool level)
 
 uint32_t vapic_next(const struct vapic *vapic)
 {
-    uint32_t vector = highest(vapic->requested);
+    uint32_t vector = is_empty(vapic->requested) ? 0 : highest(vapic->requested);
 
     return vector != 0 && (vector & 0xf0u) > (priority_of(vapic) & 0xf0u) ? vector : 0;
 }

@@ -35,11 +35,11 @@ struct sched_server {
     uint64_t debt;           /* what it has had beyond its budget, to be taken off the next */
     uint64_t bandwidth;      /* budget / period, in 1 / SCHED_WHOLE */
     uint64_t started;        /* running: from when on it has not been charged; asleep: since when */
-    uint64_t wake_at;        /* asleep */
+    uint64_t alarm;          /* awake: its deadline; asleep: when it wakes by itself, or SCHED_NEVER */
     uint32_t on;             /* core that it runs on, or SCHED_IDLE */
     bool     awake, on_extra;
     bool     begun;          /* it was interrupted with budget left, and going on with it is paid for */
-    uint8_t  queue_place, timer_place;  /* 1 + place in a heap, 0: in none */
+    uint8_t  queue_place, timer_place;  /* 1 + place in a heap, 0: in none; it always has its place among the timers */
 } __attribute__((aligned(128)));  /* found by a shift */
 
 /* A binary heap of servers. */
@@ -51,7 +51,7 @@ struct sched_heap {
 /* Servers that share cores: those of one core, or all of a pool with global EDF. */
 struct sched_group {
     struct sched_heap ready, extra;  /* by deadline: with budget; without, but given idle time */
-    struct sched_heap timers;        /* by the end of the period (awake), or by wake_at */
+    struct sched_heap timers;        /* all of them, by their alarms */
 };
 
 /* A window of ARINC 653: start and length in the caller's unit, from the frame's beginning. */
@@ -72,7 +72,8 @@ struct sched {
     uint32_t core_count, server_count;
     bool     global;
     uint32_t running[SCHED_MAX_CORES];  /* server, or SCHED_IDLE */
-    uint64_t due[SCHED_MAX_CORES];      /* when the core will decide, as it has been told */
+    uint64_t due[SCHED_MAX_CORES];      /* when the core has to decide again at the latest */
+    uint64_t kick;                      /* other cores that have to decide at once, by the last decision, one bit each */
     /* For traces (HV_TRACE), a bit each; the caller clears them: whose period began, who woke by timer, whose budget ended. */
     uint64_t refilled, woken, spent;
     struct sched_server server[SCHED_MAX_SERVERS];
@@ -104,22 +105,22 @@ void sched_windows(struct sched *sched, const struct sched_window *windows, uint
 uint64_t sched_wake(struct sched *sched, uint32_t server, uint64_t now);
 
 /*
- * Not ready until sched_wake() or wake_at, whichever comes first. Returns the cores that have to decide at
- * once; the one that runs it is among them.
- */
-uint64_t sched_sleep(struct sched *sched, uint32_t server, uint64_t now, uint64_t wake_at);
-
-/*
  * Who runs on `core` from now on: a server, or SCHED_IDLE. What ran there until now is charged.
- * next: when the core has to decide again at the latest, always after `now`; kick: other cores that have to
+ * due[core]: when the core has to decide again at the latest, always after `now`; kick: other cores that have to
  * decide at once. Every core decides once to begin with. Time never runs backwards from call to call.
  */
-uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next, uint64_t *kick);
+uint32_t sched_decide(struct sched *sched, uint32_t core, uint64_t now);
+
+/*
+ * What runs on `core` is not ready until sched_wake() or wake_at, whichever comes first, and the core decides as
+ * above. It stays awake if wake_at is not after `now`.
+ */
+uint32_t sched_sleep(struct sched *sched, uint32_t core, uint64_t now, uint64_t wake_at);
 
 /* ---- ARINC 653's share of these, for sched_rtds.c only ---- */
 
 uint64_t sched_windows_wake(struct sched *sched, uint32_t server);
-uint64_t sched_windows_sleep(struct sched *sched, uint32_t server, uint64_t wake_at);
-uint32_t sched_windows_decide(struct sched *sched, uint32_t core, uint64_t now, uint64_t *next);
+uint64_t sched_windows_sleep(struct sched *sched, uint32_t core, uint64_t wake_at);
+uint32_t sched_windows_decide(struct sched *sched, uint32_t core, uint64_t now);
 
 #endif
