@@ -136,7 +136,7 @@ static inline uint32_t carry_out(uint32_t core, uint32_t index, uint64_t now, ui
     }
     pool->running[place] = cpu;
     pool_unlock(pool);
-    arch_decide_at(core, next);
+    arch_decide_at(next);
     kick_cores(index, kick);
     return cpu;
 }

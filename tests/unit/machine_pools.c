@@ -78,7 +78,7 @@ enum stop guest_traps(uint32_t core, void (*trap)(struct cpu *cpu, uint64_t esr)
 
 enum stop guest_waits(uint32_t core)
 {
-    return guest_traps(core, trap_slow, (uint64_t)EC_WFX << 26 | ESR_IL);
+    return guest_traps(core, trap_wait, (uint64_t)EC_WFX << 26 | ESR_IL);
 }
 
 static void waits(bool sleeps)

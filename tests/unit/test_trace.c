@@ -39,7 +39,7 @@ static jmp_buf switched;
 uint64_t arch_counter(void) { return now; }
 uint64_t arch_counts(uint64_t ns) { return ns; }
 void arch_kick(uint32_t cpu) { (void)cpu; }
-void arch_decide_at(uint32_t core, uint64_t at) { (void)core; (void)at; }
+void arch_decide_at(uint64_t at) { (void)at; }
 void arch_thread_init(uint32_t cpu) { (void)cpu; }
 bool arch_has_work(const struct vcpu *vcpu) { (void)vcpu; return false; }
 void arch_to_next(uint32_t core, uint32_t next) { (void)next; self = core; }

@@ -276,12 +276,12 @@ static void program_timer(const struct cpu *core)
     isb();
 }
 
-void arch_decide_at(uint32_t core, uint64_t at)
+void arch_decide_at(uint64_t at)
 {
-    struct cpu *home = cpu_at(core);
+    struct cpu *core = core_of(cpu_here());
 
-    home->decide_at = at;
-    program_timer(home);
+    core->decide_at = at;
+    program_timer(core);
 }
 
 void pool_alarm(uint64_t at)

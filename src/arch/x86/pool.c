@@ -281,12 +281,12 @@ static void arm(struct cpu *core, uint64_t guest)
     }
 }
 
-void arch_decide_at(uint32_t core, uint64_t at)
+void arch_decide_at(uint64_t at)
 {
-    struct cpu *home = cpu_at(core);
+    struct cpu *core = cpu_here()->home;
 
-    home->decide_at = at;
-    arm(home, UINT64_MAX);
+    core->decide_at = at;
+    arm(core, UINT64_MAX);
 }
 
 /* ---------------------------------------------------------------- interrupts of the core */

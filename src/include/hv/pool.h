@@ -74,7 +74,7 @@ void arch_to_next(uint32_t core, uint32_t next);
 void arch_to_vcpu(uint32_t core, uint32_t cpu);
 
 /* This core has to decide again at `at` (counter), or not by itself: UINT64_MAX. */
-void arch_decide_at(uint32_t core, uint64_t at);
+void arch_decide_at(uint64_t at);
 
 /* The idle thread waits for an interrupt and handles it. */
 void arch_idle(void);
