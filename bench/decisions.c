@@ -70,7 +70,7 @@ static void measure(uint32_t n, bool together)
         start = ticks();
         (void)sched_decide(&sched, 0, now);
         count(ended <= 1u ? &decide : &all, ticks() - start);
-        if (!together && (i & 3u) == 3u && sched.running[0] != SCHED_IDLE) {
+        if (!together && i % 5u == 4u && sched.running[0] != SCHED_IDLE) {
             uint32_t sleeper = sched.running[0];
 
             now += below(sched.due[0] - now);

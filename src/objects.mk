@@ -79,6 +79,13 @@ timed-$(CONFIG_POOLS) := $(time-y)
 timed-$(CONFIG_WATCHDOG) := $(time-y)
 obj-y += $(timed-y)
 
+# WFI of a vcpu of a pool traps, and that of a partition that may be wanted back.
+wait-$(CONFIG_ARM64) := arch/arm64/wait.o
+trapped-$(CONFIG_POOLS) := $(wait-y)
+trapped-$(CONFIG_HEALTH) := $(wait-y)
+obj-y += $(trapped-y)
+hot-y += $(trapped-y)
+
 obj-$(CONFIG_POOLS) += core/pool.o
 obj-$(CONFIG_POOLS) += core/sched_rtds.o
 obj-$(CONFIG_ARINC653) += core/sched_arinc.o

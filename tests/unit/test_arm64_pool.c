@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* tests: arch/arm64/wait.c */
 /* tests: arch/arm64/pool.c arch/arm64/exits.c arch/arm64/traps.c arch/arm64/psci.c arch/arm64/time.c arch/arm64/vgic.c */
 /* tests: arch/arm64/vgic_dist.c arch/arm64/vgic_redist.c arch/arm64/gicv3.c arch/arm64/cpu.c arch/arm64/memory.c */
 /* tests: core/pool.c core/sched_rtds.c core/sched_arinc.c core/fault.c core/partition.c core/vuart.c */

@@ -2,7 +2,6 @@
 /* The exits that a guest makes all the time, from vectors.S to the answer: compiled for speed. */
 #include <hv/partition.h>
 
-#include "direct.h"
 #include "doorbell.h"
 #include "gic.h"
 #include "pool.h"
@@ -43,27 +42,6 @@ void trap_irq(struct cpu *cpu)
         pool_interrupt(cpu);
     } else {
         (void)gic_take(cpu);
-    }
-    if (vcpu_must_halt(&cpu->vcpu)) {
-        vcpu_wait(&cpu->vcpu);
-    }
-}
-
-/*
- * WFI of a vcpu of a pool, or of a `direct` one that may be wanted back; on other cores it does not trap. The vectors
- * send instructions that nobody knows here, too.
- */
-void trap_wait(struct cpu *cpu, uint64_t esr)
-{
-    if (ESR_EC(esr) != EC_WFX) {
-        trap_slow(cpu, esr);
-        return;
-    }
-    sysreg_write(elr_el2, sysreg_read(elr_el2) + ((esr & ESR_IL) != 0 ? 4u : 2u));
-    if (HV_POOLS && cpu->pooled) {
-        pool_wfi(cpu);
-    } else if (HV_HEALTH) {
-        direct_wait(cpu);
     }
     if (vcpu_must_halt(&cpu->vcpu)) {
         vcpu_wait(&cpu->vcpu);
