@@ -246,8 +246,8 @@ static void capabilities_and_what_follows_are_hidden(void **state)
     }
 }
 
-/* Every register, with every bit: nothing but three bits of one register reaches the hardware. */
-static void writes_reach_three_bits(void **state)
+/* Every register, with every bit: nothing but one bit of one register reaches the hardware. */
+static void writes_reach_one_bit(void **state)
 {
     struct device before = *device_at(0x18);
 
@@ -260,14 +260,13 @@ static void writes_reach_three_bits(void **state)
     }
     assert_int_equal(masters, 0);
     assert_int_equal(config_writes, 35);                          /* the command register's */
-    write_as(LINUX, 0x18, 4, 2);
     assert_memory_equal(&before, device_at(0x18), sizeof(before));
     write_as(LINUX, 0x18, 4, ONES);
     assert_int_equal(device_at(0x18)->word[1] & 0xffffu, IRQ_OFF | 2u);
     write_as(LINUX, 0x20, 4, ONES);
     assert_int_equal(device_at(0x20)->word[1] & 0xffffu, IRQ_OFF | 1u);   /* it has no memory */
     write_as(LINUX, 0x18, 4, 0);
-    assert_int_equal(device_at(0x18)->word[1] & 0xffffu, 0);
+    assert_int_equal(device_at(0x18)->word[1] & 0xffffu, 2);
     assert_int_equal(masters, 0);
 }
 
@@ -393,7 +392,7 @@ int main(void)
         cmocka_unit_test_setup(a_guest_sees_its_own_functions, setup),
         cmocka_unit_test_setup(the_host_bridge_is_a_name_only, setup),
         cmocka_unit_test_setup(capabilities_and_what_follows_are_hidden, setup),
-        cmocka_unit_test_setup(writes_reach_three_bits, setup),
+        cmocka_unit_test_setup(writes_reach_one_bit, setup),
         cmocka_unit_test_setup(parts_of_a_register_are_written, setup),
         cmocka_unit_test_setup(bars_show_their_sizes_and_stay, setup),
         cmocka_unit_test_setup(addresses_are_each_partitions_own, setup),

@@ -21,7 +21,7 @@
 #define REG_ROM        0x30u
 #define REG_INTERRUPT  0x3cu
 
-#define NO_INTERRUPTS   (1u << 10)   /* of the command register: the one bit that guests change beside decoding */
+#define NO_INTERRUPTS   (1u << 10)   /* of the command register: the one bit that guests change */
 #define CAPABILITIES    (1u << 20)   /* of the status above it */
 #define HEADER_TYPE     0x00ff0000u
 #define MANY_FUNCTIONS  0x00800000u
@@ -135,7 +135,7 @@ static uint32_t guest_read(uint32_t number, uint32_t reg)
     }
 }
 
-/* What reaches the function is three bits. A BAR shows its size after all ones, else its value. */
+/* What reaches the function is one bit: it goes on decoding, or resets of devices (board.yaml) would miss it. */
 static void guest_write(uint32_t number, uint32_t reg, uint32_t value)
 {
     const struct layout_function *function = &layout.pc.functions[number];
@@ -146,7 +146,7 @@ static void guest_write(uint32_t number, uint32_t reg, uint32_t value)
     } else if (bar < LAYOUT_BARS) {
         (void)__atomic_fetch_and(&sizing[number], ~(1u << bar), __ATOMIC_RELAXED);
     } else if (reg == REG_COMMAND) {
-        write_config(function->address, reg, value & (function->command | NO_INTERRUPTS));
+        write_config(function->address, reg, function->command | (value & NO_INTERRUPTS));
     }
 }
 
