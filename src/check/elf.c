@@ -148,6 +148,32 @@ const uint8_t *elf_at(const struct elf_image *image, uint64_t pa, uint64_t size)
     return NULL;
 }
 
+/* A character of a text, printed as it is or in UTF-8: how many bytes; 0: none. */
+static uint64_t character(const uint8_t *at, uint64_t left)
+{
+    uint64_t size = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+
+    if ((at[0] < 0x20 && at[0] != '\n') || at[0] == 0x7f || (at[0] >= 0x80 && at[0] < 0xc2) || at[0] > 0xf4 || size > left) {
+        return 0;
+    }
+    for (uint64_t i = 1; i < size; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return size;
+}
+
+static bool is_text(const char *start, uint64_t length)
+{
+    uint64_t size = 1;
+
+    for (uint64_t at = 0; at < length && size != 0; at += size) {
+        size = character((const uint8_t *)start + at, length - at);
+    }
+    return size != 0;
+}
+
 const char *elf_string(const struct elf_image *image, uint64_t pa)
 {
     const char *start = (const char *)elf_at(image, pa, 1);
@@ -157,7 +183,7 @@ const char *elf_string(const struct elf_image *image, uint64_t pa)
     }
     for (uint64_t length = 0; elf_at(image, pa, length + 1) != NULL && length < 4096; length++) {
         if (start[length] == '\0') {
-            return start;
+            return is_text(start, length) ? start : NULL;
         }
     }
     return NULL;
