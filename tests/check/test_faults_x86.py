@@ -629,7 +629,7 @@ def own_core_not_reached(image: PcImage) -> None:
     image.part("alpha").apic_ids[0] = 1
 
 
-@fault("console-cpu", says="does not exist")
+@fault("console-cpu", "watchdog-watched", says="does not exist")
 def console_on_no_core(image: PcImage) -> None:
     image.layout.console_cpu = 9
 
