@@ -61,7 +61,7 @@ BOARD = [
     ("board.yaml", "no_reset", ("reset: ", "# "), {"facts-power"}, "the number of writes to reset the board"),
     ("board.yaml", "other_console", ("console: com1", "console: com2"),
      {"facts-uart", "device-one-owner", "ports-kept", "interrupt-hypervisor"}, "is the hypervisor's own"),
-    ("board.dts", "ports_moved", ("reg = <0 0x2f8 0 8>", "reg = <0 0x2e8 0 8>"), 
+    ("board.dts", "ports_moved", ("reg = <0 0x2f8 0 8>", "reg = <0 0x2e8 0 8>"),
      {"ports-own", "layout-devices", "device-resets"}, "0x2e8..0x2ef"),
     ("board.dts", "registers_moved", ("reg = <0x30000 0x1000>", "reg = <0x50000 0x1000>"),
      {"device-reached", "nothing-else", "layout-devices", "device-resets"}, "0xfe050000"),
