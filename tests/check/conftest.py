@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Callable
 
 import pytest
 
@@ -113,6 +114,7 @@ class Checker:
     program: Path
     good: Path                         # a folder with a good image
     config: Path                       # folder with its system.yaml
+    vendor: str = ""                   # of a PC's CPUs
 
     def __call__(self, elf: Path, *more: object, system: Path | None = None) -> Verdict:
         report = OUT / "report.json"
@@ -140,6 +142,21 @@ class Checker:
         bad.write_bytes(image.data)
         return self(bad, **keys)  # type: ignore[arg-type]
 
+    def passes(self, partitions: int) -> None:
+        """The good image."""
+        verdict = self(self.good / "bulkhead.elf")
+        assert verdict.status == 0 and not verdict.rules, verdict.text
+        assert f"properties proved for {partitions} partition" in verdict.text, verdict.text
+
+    def finds(self, plant: Callable[[Any], None], broken: set[str], says: str) -> None:
+        """Planted into the good image, it breaks just these properties, and this is said of it."""
+        image = self.pc() if self.vendor else self.image()
+        plant(image)
+        verdict = self.planted(image)
+        assert verdict.status == 1, verdict.text
+        assert set(verdict.rules) == broken, verdict.text
+        assert says in verdict.text, verdict.text
+
 
 @pytest.fixture(scope="session")
 def program() -> Path:
@@ -147,59 +164,50 @@ def program() -> Path:
     return compile_checker("gcc", OUT / "hvcheck", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
 
 
+def good(program: Path, config: Path, kind: str = "", vendor: str = "") -> Checker:
+    """A good image of a configuration, of its kind, and the checker for it."""
+    folder = OUT / "-".join(word for word in ("good", kind, vendor) if word)
+    generate(config, folder, vendor)
+    link(folder, "x86" if vendor else "arm64")
+    return Checker(program, folder, config, vendor)
+
+
 @pytest.fixture(scope="session")
 def checker(program: Path) -> Checker:
-    generate(HERE, OUT / "good")
-    link(OUT / "good")
-    return Checker(program, OUT / "good", HERE)
+    return good(program, HERE)
 
 
 @pytest.fixture(scope="session")
 def pools(program: Path) -> Checker:
     """The same with cores that are shared."""
-    generate(HERE_POOLS, OUT / "good-pools")
-    link(OUT / "good-pools")
-    return Checker(program, OUT / "good-pools", HERE_POOLS)
+    return good(program, HERE_POOLS, "pools")
 
 
 @pytest.fixture(scope="session")
 def health(program: Path) -> Checker:
     """The same with watchdogs, a monitor and a limit of restarts."""
-    generate(HERE_HEALTH, OUT / "good-health")
-    link(OUT / "good-health")
-    return Checker(program, OUT / "good-health", HERE_HEALTH)
+    return good(program, HERE_HEALTH, "health")
 
 
 @pytest.fixture(scope="session")
 def channels(program: Path) -> Checker:
     """The same with channels."""
-    generate(HERE_CHANNELS, OUT / "good-channels")
-    link(OUT / "good-channels")
-    return Checker(program, OUT / "good-channels", HERE_CHANNELS)
+    return good(program, HERE_CHANNELS, "channels")
 
 
 @pytest.fixture(scope="session", params=VENDORS)
 def pc_channels(program: Path, request: pytest.FixtureRequest) -> Checker:
     """Channels on a PC."""
-    folder = OUT / f"good-channels-{request.param}"
-    generate(HERE_CHANNELS_X86, folder, request.param)
-    link(folder, "x86")
-    return Checker(program, folder, HERE_CHANNELS_X86)
+    return good(program, HERE_CHANNELS_X86, "channels", request.param)
 
 
 @pytest.fixture(scope="session", params=VENDORS)
 def pc(program: Path, request: pytest.FixtureRequest) -> Checker:
     """The same for a PC, with the tables of each CPU vendor."""
-    folder = OUT / f"good-{request.param}"
-    generate(HERE_X86, folder, request.param)
-    link(folder, "x86")
-    return Checker(program, folder, HERE_X86)
+    return good(program, HERE_X86, "", request.param)
 
 
 @pytest.fixture(scope="session", params=VENDORS)
 def pc_pools(program: Path, request: pytest.FixtureRequest) -> Checker:
     """A PC with a core that is shared."""
-    folder = OUT / f"good-pools-{request.param}"
-    generate(HERE_X86_POOLS, folder, request.param)
-    link(folder, "x86")
-    return Checker(program, folder, HERE_X86_POOLS)
+    return good(program, HERE_X86_POOLS, "pools", request.param)

@@ -241,18 +241,12 @@ def told_another_role(image: Image) -> None:
 
 
 def test_the_good_image_passes(channels: Checker) -> None:
-    verdict = channels(channels.good / "bulkhead.elf")
-    assert verdict.status == 0, verdict.text
+    channels.passes(4)
 
 
 @pytest.mark.parametrize("name, plant, broken, says", FAULTS, ids=[f[0] for f in FAULTS])
 def test_fault(channels: Checker, name: str, plant: Plant, broken: set[str], says: str) -> None:
-    image = channels.image()
-    plant(image)
-    verdict = channels.planted(image)
-    assert verdict.status == 1, verdict.text
-    assert set(verdict.rules) == broken, verdict.text
-    assert says in verdict.text, verdict.text
+    channels.finds(plant, broken, says)
 
 
 def test_every_property_has_a_fault(channels: Checker) -> None:
