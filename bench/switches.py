@@ -71,9 +71,9 @@ def rows() -> tuple[tuple[str, str, Optional[int]], ...]:
     """Keys, titles and goals."""
     return (("switch.timer-least", "A's last to B's first instruction, at the end of a budget", 700),
             ("switch.timer-most", "the same, with periods that end and sleepers that wake just then", None),
-            ("switch.sleep-least", "the same, A waits (WFI)", None),
+            ("switch.sleep-least", "the same, A waits (WFI)", 700),
             ("switch.sleep-most", "the same, A waits, at most", None),
             ("switch-x86.timer-least", "x86 (SVM): A's last to B's first instruction, at the end of a budget", 700),
             ("switch-x86.timer-most", "the same, with periods that end and sleepers that wake just then", None),
-            ("switch-x86.sleep-least", "the same, A waits (HLT)", None),
+            ("switch-x86.sleep-least", "the same, A waits (HLT)", 700),
             ("switch-x86.sleep-most", "the same, A waits, at most", None))

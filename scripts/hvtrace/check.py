@@ -116,6 +116,9 @@ def _periods(history: History, row: Row, number: int, runs: list[Run], late: int
                                            f"its budget is {us(server.budget, hz)}")
         # For each turn it may have paid a switch in advance, back to whom it interrupted.
         paid = overhead * _count(starts, begin, end) // 2
+        if slept and _count(spent, begin, end) != 0:
+            debt = None                    # nobody has noted how much of its budget it had kept, and so what it had beyond
+            continue
         debt = max(0, _charged(ran, given, spent, begin, end) + paid - server.budget - overhead)
 
 
