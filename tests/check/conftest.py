@@ -35,8 +35,9 @@ WARNINGS = ("-Wall -Wextra -Wconversion -Wshadow -Wvla -Wmissing-prototypes -Wst
 
 
 def run(*command: object, **keys: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
     return subprocess.run([str(c) for c in command], cwd=REPO, capture_output=True, text=True, errors="replace",
-                          check=False, timeout=300, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}, **keys)  # type: ignore[call-overload,no-any-return]
+                          check=False, timeout=300, env=environment, **keys)  # type: ignore[call-overload,no-any-return]
 
 
 def in_chapters(manual: str, *titles: str) -> set[str]:
