@@ -10,7 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import Optional, Protocol, Sequence
 
-from . import elf64, emit_arm64, emit_channels, emit_health, emit_pools, emit_x86
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from . import emit_arm64, emit_channels, emit_health, emit_pools, emit_x86
 from .ctext import c_comment, c_string, initialiser, pa
 from .diag import Failed
 from .model import PORTS, Plan, PlanCpu, PlanPartition, Region, Uart
@@ -82,25 +85,29 @@ def read_core(path: str) -> Core:
     text: list[Section] = []
     data: list[Section] = []
     with open(path, "rb") as file:
-        elf = file.read()
-    try:
-        sections = elf64.sections(elf)
-        common = [s for s in elf64.symbols(elf) if s.section == elf64.SHN_COMMON]
-    except elf64.ElfError as error:
-        raise CoreError(f"{path}: not an object file: {error}") from error
-    for section in sections:
-        if not section.flags & SHF_ALLOC or section.size == 0:
-            continue
-        item = Section(section.name, section.size, max(1, section.align))
-        if section.flags & SHF_EXECINSTR and section.flags & SHF_WRITE:
-            raise CoreError(f"{path}: section {section.name} is writable and executable")
-        if section.name == ".efistub":  # the UEFI stub stands in read-only memory
-            continue
-        if section.flags & SHF_EXECINSTR:
-            text.append(item)
-        elif section.flags & SHF_WRITE:
-            data.append(item)
-    data += [Section(symbol.name, symbol.size, max(1, symbol.value)) for symbol in common]
+        try:
+            elf = ELFFile(file)
+        except ELFError as error:
+            raise CoreError(f"{path}: not an object file: {error}") from error
+        for section in elf.iter_sections():
+            flags = section["sh_flags"]
+            size = section["sh_size"]
+            if not flags & SHF_ALLOC or size == 0:
+                continue
+            item = Section(section.name, size, max(1, section["sh_addralign"]))
+            if flags & SHF_EXECINSTR and flags & SHF_WRITE:
+                raise CoreError(f"{path}: section {section.name} is writable and executable")
+            if section.name == ".efistub":  # the UEFI stub stands in read-only memory
+                continue
+            if flags & SHF_EXECINSTR:
+                text.append(item)
+            elif flags & SHF_WRITE:
+                data.append(item)
+        symbols = elf.get_section_by_name(".symtab")
+        if symbols is not None:
+            for symbol in symbols.iter_symbols():
+                if symbol["st_shndx"] == "SHN_COMMON":
+                    data.append(Section(symbol.name, symbol["st_size"], max(1, symbol["st_value"])))
     return Core(tuple(text), tuple(data))
 
 

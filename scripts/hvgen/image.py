@@ -13,7 +13,6 @@ from io import BytesIO
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from . import elf64
 from .diag import Failed
 from .generate import write_if_changed
 
@@ -47,8 +46,9 @@ def checksum(data: bytes) -> int:
     return a[0] ^ rotate_left(a[1], 16) ^ rotate_left(b[0], 32) ^ rotate_left(b[1], 48)
 
 
-def symbols(data: bytes, *names: str) -> tuple[int, ...]:
-    found = {s.name: s.value for s in elf64.symbols(data) if s.name in names}
+def symbols(elf: ELFFile, *names: str) -> tuple[int, ...]:
+    table = elf.get_section_by_name(".symtab")
+    found = {s.name: int(s["st_value"]) for s in table.iter_symbols() if s.name in names} if table else {}
     missing = [n for n in names if n not in found]
     if missing:
         raise ImageError(f"no symbol {', '.join(missing)}")
@@ -66,7 +66,7 @@ def file_offset(elf: ELFFile, address: int, size: int) -> int:
 
 def with_checksum(data: bytes) -> bytes:
     elf = ELFFile(BytesIO(data))
-    start, end, place = symbols(data, "__ro_tables_start", "__ro_tables_end", "layout_checksum")
+    start, end, place = symbols(elf, "__ro_tables_start", "__ro_tables_end", "layout_checksum")
     if not start <= end:
         raise ImageError("__ro_tables_end stands before __ro_tables_start")
     if start <= place < end:
@@ -142,7 +142,7 @@ def make_image(elf_path: str, out_dir: str, keys: str = "", key: str = "", publi
         data = with_checksum(data)
         flat = flatten(data)
         fit_too = ELFFile(BytesIO(data))["e_machine"] != "EM_X86_64"
-    except (ELFError, elf64.ElfError, struct.error) as error:
+    except (ELFError, struct.error) as error:
         raise ImageError(f"{elf_path}: damaged ELF file: {error}") from error
     except ImageError as error:
         raise ImageError(f"{elf_path}: {error}") from error
