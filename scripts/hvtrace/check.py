@@ -86,12 +86,21 @@ def _charged(runs: Spans, given: Spans, spent: list[int], start: int, end: int) 
     return runs.length(start, until) - given.length(start, until)
 
 
+def _owed(renewed: list[tuple[int, int]], server: Server, overhead: int, start: int) -> Optional[int]:
+    """What the scheduler says that a server had had too much of, when it gave it a budget for the period from `start` on."""
+    place = bisect.bisect_left(renewed, (start, 0))
+    if place == len(renewed) or renewed[place][0] >= start + server.period:
+        return None
+    return max(0, min(server.budget + overhead, server.period) - renewed[place][1])
+
+
 def _periods(history: History, row: Row, number: int, runs: list[Run], late: int) -> None:
     server, hz, overhead = row.server, history.hz, history.pool.overhead
     starts = [run.start for run in runs]
     others = sorted(event.time for _, of, event in history.marks if of != number and event.kind in (REPLENISH, WAKE))
     ran, ready = _spans(runs), Spans(history.ready[number])
     spent = sorted(event.time for _, of, event in history.marks if of == number and event.kind == SPENT)
+    renewed = sorted((event.time, event.value) for _, of, event in history.marks if of == number and event.kind == REPLENISH)
     gifts = [(run.start, run.end) for run in runs if run.extra]
     start = history.begin + -(-(history.start - history.begin) // server.period) * server.period
     debt: Optional[int] = 0 if history.whole else None             # not known
@@ -117,7 +126,7 @@ def _periods(history: History, row: Row, number: int, runs: list[Run], late: int
         # For each turn it may have paid a switch in advance, back to whom it interrupted.
         paid = overhead * _count(starts, begin, end) // 2
         if slept and _count(spent, begin, end) != 0:
-            debt = None                    # nobody has noted how much of its budget it had kept, and so what it had beyond
+            debt = _owed(renewed, server, overhead, end)  # how much of its budget it had kept is nowhere noted, only this
             continue
         debt = max(0, _charged(ran, given, spent, begin, end) + paid - server.budget - overhead)
 

@@ -156,6 +156,19 @@ def test_budget_less_what_it_had_before() -> None:
     assert kinds(judged(least)[0]) == ["more", "budget"]
 
 
+def test_budget_less_what_the_scheduler_says_it_had_before() -> None:
+    """It slept and spent what it had kept, which is not noted, and 200 more. Its next budget is less by that, not by 300."""
+    slept = [*GOOD_POOL[:2], (100, SLEEP, A, 0), (400, WAKE, A, 0), *GOOD_POOL[2:]]
+    over = changed(changed(GOOD, (0, SWITCH, A), (0, SWITCH, A, CPU0), (100, SWITCH, B, A), (400, SWITCH, A, B)),
+                   (4000, REPLENISH, A), (4000, REPLENISH, A, 800))
+    less = changed(changed(over, (5000, SPENT, A), (4800, SPENT, A, 0)), (5000, SWITCH, B), (4800, SWITCH, B, A | EXTRA))
+    assert kinds(judged(less, slept)[0]) == []
+    least = changed(changed(less, (4800, SPENT, A), (4700, SPENT, A, 0)), (4800, SWITCH, B), (4700, SWITCH, B, A | EXTRA))
+    assert kinds(judged(least, slept)[0]) == ["budget"]
+    full = changed(less, (4000, REPLENISH, A), (4000, REPLENISH, A, 1000))
+    assert kinds(judged(full, slept)[0]) == ["budget"]
+
+
 def test_more_than_its_budget() -> None:
     greedy = changed(changed(GOOD, (1000, SWITCH, B), (1500, SWITCH, B, A)), (1000, SPENT, A), (1500, SPENT, A, 0))
     history, _ = judged(greedy)
